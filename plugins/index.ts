@@ -1,0 +1,2 @@
+export { default as proxy } from './proxy/index.js'
+export { default as upstream } from './upstream/index.js'

@@ -1,0 +1,47 @@
+import { Type } from 'typebox'
+
+const time = (value: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
+
+export const options = Type.Object({
+  endpoints: Type.Array(Type.Union([Type.String(), Type.Object({ url: Type.String() })]), {
+    minItems: 1,
+    description: 'Addresses of the service: `http://host:port/base`, `https://host`, `unix:/path`; or `{ url }`.'
+  }),
+  host: Type.String({
+    minLength: 1,
+    default: 'preserve',
+    description: 'The Host sent: `preserve` the client’s, `rewrite` to the endpoint’s own, or a fixed one.'
+  }),
+  timeouts: Type.Object(
+    {
+      connect: time(3_000, 'Until a connection (and its TLS) stands.'),
+      response: time(60_000, 'Until the header of the answer.'),
+      body: time(60_000, 'Without a byte of its body.'),
+      idle: time(30_000, 'How long an idle connection is kept.')
+    },
+    { default: {}, description: 'Deadlines towards the endpoints in milliseconds; 0 switches one off.' }
+  ),
+  connections: Type.Integer({ minimum: 1, default: 1_024, description: 'Connections to one endpoint at once.' }),
+  queue: Type.Integer({
+    minimum: 0,
+    default: 1_024,
+    description: 'Requests that wait for one of them; one more is answered 503.'
+  }),
+  tls: Type.Object(
+    {
+      ca: Type.Optional(Type.Unknown()),
+      cert: Type.Optional(Type.Unknown()),
+      key: Type.Optional(Type.Unknown()),
+      passphrase: Type.Optional(Type.String()),
+      servername: Type.Optional(Type.String()),
+      rejectUnauthorized: Type.Boolean({ default: true }),
+      ALPNProtocols: Type.Optional(Type.Array(Type.String()))
+    },
+    { default: {}, description: 'For https, as node:tls takes it; certificates are verified by default.' }
+  ),
+  transport: Type.Union([Type.Literal('http1'), Type.Literal('undici')], {
+    default: 'http1',
+    description: 'The HTTP client; `undici` is there to compare with, and has no upgrades.'
+  })
+})

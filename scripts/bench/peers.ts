@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { type Child, forkChild } from '../child.js'
+import { caddy, haproxy, nginx } from './native.js'
+import { type Program, version } from './programs.js'
+
+/** A proxy to measure. */
+export interface Peer {
+  readonly name: string
+  readonly version: string
+  /** Starts it, fresh, in front of the origin on that port; its files go below `directory`. */
+  start(origin: number, directory: string): Promise<Child>
+}
+
+/** The peer that all others are compared with. */
+export const baseline = 'reply-from'
+
+const require = createRequire(import.meta.url)
+
+function packageVersion(name: string): string {
+  // Not every package exports its package.json, but each lies where `require` looks.
+  for (const directory of require.resolve.paths(name) ?? []) {
+    try {
+      return (JSON.parse(readFileSync(`${directory}/${name}/package.json`, 'utf8')) as { version: string }).version
+    } catch {}
+  }
+  return 'unknown'
+}
+
+function nodePeer(
+  name: string,
+  version: string,
+  file: string,
+  args: string[] = [],
+  env: Record<string, string> = {}
+): Peer {
+  return {
+    name,
+    version,
+    start: origin =>
+      forkChild(new URL(`processes/${file}.js`, import.meta.url), {
+        args: [`http://127.0.0.1:${origin}`, ...args],
+        env
+      })
+  }
+}
+
+function nativePeer(name: Program, start: Peer['start']): Peer[] {
+  const installed = version(name)
+  return installed === undefined ? [] : [{ name, version: installed, start }]
+}
+
+/** All peers there are on this machine, or those named in `only`. */
+export function findPeers(only: string[] | undefined, transport: string | undefined): Peer[] {
+  const env: Record<string, string> = transport === undefined ? {} : { HEADGATE_TRANSPORT: transport }
+  const peers = [
+    nodePeer('headgate', 'here', 'headgate', [], env),
+    nodePeer('headgate-log', 'here', 'headgate', ['access-log'], env),
+    nodePeer(baseline, packageVersion('@fastify/reply-from'), 'reply-from'),
+    nodePeer('http-proxy', packageVersion('@fastify/http-proxy'), 'http-proxy'),
+    nodePeer('http-proxy-3', packageVersion('http-proxy-3'), 'http-proxy-3'),
+    ...nativePeer('nginx', nginx),
+    ...nativePeer('haproxy', haproxy),
+    ...nativePeer('caddy', caddy)
+  ]
+  const missing = only?.find(name => !peers.some(peer => peer.name === name))
+  if (missing) throw new Error(`no peer named "${missing}" here; there are ${peers.map(({ name }) => name).join(', ')}`)
+  return peers.filter(({ name }) => only?.includes(name) ?? true)
+}

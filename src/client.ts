@@ -1,0 +1,91 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Call } from './call.js'
+import type { GatewayError } from './errors.js'
+import { hasToken } from './fields.js'
+import type { Peer } from './peer.js'
+
+/** What the gateway keeps of a client's connection. */
+export interface ClientSocket extends Socket {
+  peer?: Peer
+  /** Set once the connection will be closed: requests still read from it are not served (RFC 9112 §9.6). */
+  closing?: boolean
+}
+
+/** A client's request as node:http reads it, with what admission found out about it. */
+export class ClientRequest extends IncomingMessage {
+  /** The protocols that may be switched to; set once per gateway, on a subclass. */
+  static upgrades: ReadonlySet<string> = new Set()
+
+  /** Why the request is not served; thrown in the first hook, so that it is answered and logged like any other. */
+  refusal: GatewayError | undefined = undefined
+  /** `OPTIONS *` and the like: answered with 204 by the gateway itself. */
+  answered = false
+  /** Names of the fields that end here (RFC 9110 §7.6.1). */
+  hop: string[] | undefined = undefined
+  hasBody = false
+  /** RFC 9110 §10.1.1: the client waits for 100 before it sends its body. */
+  expectsContinue = false
+  /** The protocol to switch to, in lower case. */
+  upgradeTo: string | undefined = undefined
+  call: Call | undefined = undefined
+  /** Set by node:http's constructor before the fields of this class exist, so it has no initialiser. */
+  declare wantsUpgrade: boolean
+
+  /**
+   * node:http asks this once the head is read: true takes the connection away from the HTTP parser. That happens for
+   * protocols in the list alone, so that an unknown Upgrade is ignored (RFC 9110 §7.8) and h2c is never tunnelled.
+   */
+  get upgrade(): boolean {
+    return this.wantsUpgrade && isSwitch(this)
+  }
+
+  set upgrade(value: boolean) {
+    this.wantsUpgrade = value
+  }
+}
+
+function isSwitch(request: ClientRequest): boolean {
+  if (request.method === 'CONNECT') return true
+  const { upgrades } = request.constructor as typeof ClientRequest
+  const token = request.headers.upgrade?.toLowerCase()
+  if (token === undefined || !upgrades.has(token) || request.method !== 'GET' || request.httpVersionMinor === 0) {
+    return false
+  }
+  // A body before the switch would be read as the other protocol's first bytes.
+  if (request.headers['transfer-encoding'] !== undefined || (request.headers['content-length'] ?? '0') !== '0') {
+    return false
+  }
+  return hasToken(request.headers.connection, 'upgrade')
+}
+
+/** How long a connection is read after an early answer, so that the client can receive it (RFC 9112 §9.6). */
+const LINGER = 2_000
+
+/** The answer to a client; closes the connection when the request's body was not read to its end. */
+export class ClientResponse extends ServerResponse<ClientRequest> {
+  override writeHead(...values: [status: number, ...rest: unknown[]]): this {
+    const { req } = this
+    // What is left of the body would be read as the next request, or keep a client that waits for 100 waiting.
+    if (req.hasBody && !req.complete && values[0] >= 200) {
+      this.shouldKeepAlive = false
+      const socket = req.socket as ClientSocket | null
+      if (socket !== null && socket !== undefined && !socket.closing) {
+        socket.closing = true
+        socket.destroySoon = linger
+      }
+    }
+    return super.writeHead(...(values as [number]))
+  }
+}
+
+/**
+ * RFC 9112 §9.6: "the server closes the write side, then continues to read" – closing at once would reset the connection
+ * and take the answer away from the client that has not read it yet.
+ */
+function linger(this: Socket): void {
+  if (this.destroyed) return
+  this.end()
+  const timer = setTimeout(() => this.destroy(), LINGER)
+  this.once('close', () => clearTimeout(timer))
+}

@@ -1,0 +1,103 @@
+import type { FastifyInstance } from 'fastify'
+import type { Endpoint } from './endpoint.js'
+import { GatewayError, OptionsError } from './errors.js'
+import type { EndpointFilter, Send, UpstreamFilter } from './types.js'
+import type { Upstream } from './upstream.js'
+
+/** What one Fastify scope holds of the upstream half. A child scope has its own, linked to its parent's. */
+export class Scope {
+  readonly #parent: Scope | undefined
+  readonly #plain: UpstreamFilter[] = []
+  readonly #inner: UpstreamFilter[] = []
+  readonly #endpoint: EndpointFilter[] = []
+  #upstream: Upstream | undefined
+  /** All filters and the upstream in one function; composed once, when the app is ready. */
+  send: Send | undefined
+
+  constructor(parent?: Scope) {
+    this.#parent = parent
+  }
+
+  /** The upstream of this scope, or of the nearest scope around it. */
+  get upstream(): Upstream | undefined {
+    return this.#upstream ?? this.#parent?.upstream
+  }
+
+  set upstream(upstream: Upstream) {
+    if (this.#upstream !== undefined) {
+      throw new OptionsError(
+        'upstream: this scope has an upstream already; register the second one in a scope of its own'
+      )
+    }
+    this.#upstream = upstream
+  }
+
+  addUpstreamFilter(filter: UpstreamFilter, inner: boolean): void {
+    this.#writable(filter)
+    ;(inner ? this.#inner : this.#plain).push(filter)
+  }
+
+  addEndpointFilter(filter: EndpointFilter): void {
+    this.#writable(filter)
+    this.#endpoint.push(filter)
+  }
+
+  /** Plain filters first, then inner ones, whatever the order of registration; a parent's before a child's. */
+  compose(): void {
+    const scopes = this.#path()
+    const filters = [...scopes.flatMap(scope => scope.#plain), ...scopes.flatMap(scope => scope.#inner)]
+    const endpointFilters = scopes.flatMap(scope => scope.#endpoint)
+    this.send = compose(filters, attempt(this.upstream, endpointFilters))
+  }
+
+  /** From the root down to this scope. */
+  #path(): Scope[] {
+    const parent = this.#parent
+    return parent === undefined ? [this] : [...parent.#path(), this]
+  }
+
+  #writable(filter: unknown): void {
+    if (typeof filter !== 'function') throw new OptionsError('a filter is a function: (request, next) => next(request)')
+    if (this.send !== undefined) throw new OptionsError('filters are added before the app is ready, in a plugin')
+  }
+}
+
+export const kScope = Symbol('headgate.scope')
+
+export function scopeOf(app: FastifyInstance): Scope {
+  return (app as unknown as { [kScope]: Scope })[kScope]
+}
+
+/** The first filter is the outermost. */
+export function compose(filters: readonly UpstreamFilter[], last: Send): Send {
+  return filters.reduceRight<Send>((next, filter) => request => filter(request, next), last)
+}
+
+/** The end of every chain: pick an endpoint, and send to it through the endpoint filters. */
+function attempt(upstream: Upstream | undefined, filters: readonly EndpointFilter[]): Send {
+  if (upstream === undefined) {
+    return () => Promise.reject(new GatewayError('GTW_ERR_NO_UPSTREAM', { detail: 'register the upstream plugin' }))
+  }
+  if (filters.length === 0) {
+    return request => {
+      const endpoint = upstream.pick(request)
+      request.attempts.push(endpoint)
+      return endpoint.send(request)
+    }
+  }
+  // Composed once an endpoint, when it is first picked; gone with it.
+  const chains = new WeakMap<Endpoint, Send>()
+  return request => {
+    const endpoint = upstream.pick(request)
+    request.attempts.push(endpoint)
+    let send = chains.get(endpoint)
+    if (send === undefined) {
+      send = filters.reduceRight<Send>(
+        (next, filter) => tried => filter(tried, next, endpoint),
+        tried => endpoint.send(tried)
+      )
+      chains.set(endpoint, send)
+    }
+    return send(request)
+  }
+}

@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto'
+import { METHODS } from 'node:http'
+import type { ServerOptions as SecureServerOptions } from 'node:https'
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { admission } from './admission.js'
+import type { ClientRequest, ClientResponse, ClientSocket } from './client.js'
+import { GatewayError, OptionsError } from './errors.js'
+import { kScope, Scope, scopeOf } from './filters.js'
+import { addForward } from './forward.js'
+import { clientError, listener } from './listener.js'
+import { Logs } from './logs.js'
+import { checkOptions } from './options.js'
+import { type TrustProxy, trust } from './peer.js'
+import { errorHandler } from './problem.js'
+import type { EndpointFilter, UpstreamFilter } from './types.js'
+import type { Upstream } from './upstream.js'
+
+const time = (value: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
+const count = (value: number, description: string) => Type.Integer({ minimum: 1, default: value, description })
+
+/** The gateway's own options, beside those it passes to Fastify. */
+export const gatewayOptions = Type.Object({
+  accessLog: Type.Boolean({ default: false, description: 'One log line for each request that was answered.' }),
+  paths: Type.Union([Type.Literal('strict'), Type.Literal('lenient')], {
+    default: 'strict',
+    description: 'strict refuses paths with %2f, %5c or ; and merges //; lenient forwards them as they are.'
+  }),
+  name: Type.String({
+    pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    default: 'headgate',
+    description: 'The name in Via and Proxy-Status.'
+  }),
+  upgrades: Type.Array(Type.String({ pattern: "^(?!h2c?$)[a-z0-9!#$%&'*+.^_`|~/-]+$" }), {
+    default: ['websocket'],
+    description: 'Protocols, in lower case, a connection may be upgraded to; any other Upgrade is ignored.'
+  }),
+  timeouts: Type.Object(
+    {
+      header: time(10_000, 'Until the header of a request has arrived.'),
+      keepAlive: time(75_000, 'Of an idle connection.'),
+      body: time(60_000, 'Without a byte of a request body, or with a client that does not read its answer.'),
+      request: time(0, 'For a whole request, from its forwarding to the end of its answer.'),
+      tunnel: time(600_000, 'Without a byte on an upgraded connection.')
+    },
+    { default: {}, description: 'Deadlines towards clients in milliseconds; 0 switches one off.' }
+  ),
+  limits: Type.Object(
+    {
+      header: count(16_384, 'Bytes of the header of a request.'),
+      fields: count(100, 'Fields in it.'),
+      url: count(8_192, 'Bytes of its target.'),
+      connections: count(100_000, 'Connections of a listener.'),
+      requestsPerConnection: Type.Integer({
+        minimum: 0,
+        default: 0,
+        description: 'Requests served on one connection; 0: no limit.'
+      })
+    },
+    { default: {}, description: 'What a client may send.' }
+  )
+})
+
+type DeepPartial<T> = {
+  [K in keyof T]?: T[K] extends unknown[] ? T[K] : T[K] extends object ? DeepPartial<T[K]> : T[K]
+}
+
+/** Fastify's own options that a gateway takes; the others would undo what it is for. */
+const passed = [
+  'ajv',
+  'bodyLimit',
+  'exposeHeadRoutes',
+  'forceCloseConnections',
+  'genReqId',
+  'handlerTimeout',
+  'logger',
+  'loggerInstance',
+  'pluginTimeout',
+  'requestIdHeader',
+  'routerOptions',
+  'schemaController'
+] as const
+
+export interface GatewayOptions
+  extends DeepPartial<Static<typeof gatewayOptions>>,
+    Pick<FastifyServerOptions, (typeof passed)[number]> {
+  /** Serves https; what node:https takes. `{}` waits for a plugin to bring certificates. */
+  https?: SecureServerOptions
+  /** Whose X-Forwarded-* and Forwarded count: none (default), all, a number of hops, addresses and networks. */
+  trustProxy?: TrustProxy
+}
+
+/**
+ * A Fastify app that forwards: `reply.forward()` in its routes, upstream filters around it, strict HTTP before it.
+ *
+ * @throws OptionsError naming the option, its value and what is allowed
+ * @example
+ * const app = gateway({ logger: true })
+ * app.register(upstream, { endpoints: ['http://127.0.0.1:3000'] })
+ * app.register(proxy)
+ * await app.listen({ port: 8080 })
+ */
+export function gateway(options: GatewayOptions = {}): FastifyInstance {
+  const { https, trustProxy, ...rest } = options
+  const own: Record<string, unknown> = {}
+  const given: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(rest)) {
+    if ((passed as readonly string[]).includes(key)) given[key] = value
+    else own[key] = value
+  }
+  const checked = checkOptions('gateway', gatewayOptions, own) as Static<typeof gatewayOptions>
+  const { accessLog, limits, name, paths, timeouts, upgrades } = checked
+  // Two gateways in a row are no loop: a loop is the same gateway twice.
+  const via = `${name}-${randomBytes(4).toString('hex')}`
+  const onError = errorHandler(name)
+
+  const app: FastifyInstance = fastify({
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    ...given,
+    ...(trustProxy === undefined ? {} : { trustProxy }),
+    // A request that arrives while the gateway closes is served; its connection is the last one it has.
+    return503OnClosing: false,
+    logController: new Logs(accessLog),
+    rewriteUrl: admission({ paths, trust: trusts(trustProxy), via, limits }),
+    frameworkErrors: (error, request, reply) => onError(error, request, reply),
+    serverFactory: handler => listener(handler, { https, via: name, upgrades, timeouts, limits }),
+    clientErrorHandler: (error: Error, socket: ClientSocket) => clientError(error, socket, name, app.log)
+  } as FastifyServerOptions) as unknown as FastifyInstance
+
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  }
+  // Bodies pass through unread.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+
+  addScopes(app)
+  addForward(app, { via, paths, timeouts })
+  app.setErrorHandler(onError)
+  app.setNotFoundHandler(function notFound() {
+    throw new GatewayError('GTW_ERR_NOT_FOUND', { detail: 'no route matched' })
+  })
+  app.addHook('onRequest', function admit(request, reply, done) {
+    const raw = request.raw as ClientRequest
+    reply.raw.on('close', gone)
+    if (raw.refusal !== undefined) done(raw.refusal)
+    else if (raw.answered) void reply.code(204).header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS').send()
+    else done()
+  })
+  return app
+}
+
+function trusts(setting: TrustProxy | undefined) {
+  try {
+    return trust(setting)
+  } catch (error) {
+    throw new OptionsError(`gateway: option trustProxy is ${JSON.stringify(setting)}: ${(error as Error).message}`)
+  }
+}
+
+/** The client left before its answer was complete. */
+function gone(this: unknown): void {
+  const response = this as ClientResponse
+  if (response.writableFinished || response.listenerCount('close') === 0) return
+  const error = new GatewayError('GTW_ERR_CLIENT_GONE')
+  if (!response.headersSent) response.statusCode = error.statusCode
+  response.req.call?.abort(error)
+  // Fastify runs onResponse after 'finish' and 'error' alone; its listeners are there when somebody wants to know.
+  if (response.listenerCount('error') > 0) response.emit('error', error)
+}
+
+/** Filters and upstreams belong to scopes, as hooks do, and are composed once, when all plugins are loaded. */
+function addScopes(app: FastifyInstance): void {
+  const scopes: Scope[] = []
+  const open = (instance: FastifyInstance, parent?: Scope): void => {
+    const scope = new Scope(parent)
+    scopes.push(scope)
+    Object.defineProperty(instance, kScope, { value: scope })
+  }
+  open(app)
+  app.addHook('onRegister', instance => open(instance, scopeOf(instance)))
+  app.addHook('onReady', async () => {
+    for (const scope of scopes) scope.compose()
+  })
+  app.decorate('upstream', {
+    getter(this: FastifyInstance) {
+      return scopeOf(this).upstream as Upstream
+    }
+  })
+  app.decorate(
+    'addUpstreamFilter',
+    function addUpstreamFilter(this: FastifyInstance, filter: UpstreamFilter, { inner = false } = {}) {
+      scopeOf(this).addUpstreamFilter(filter, inner)
+      return this
+    }
+  )
+  app.decorate('addEndpointFilter', function addEndpointFilter(this: FastifyInstance, filter: EndpointFilter) {
+    scopeOf(this).addEndpointFilter(filter)
+    return this
+  })
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The upstream of this scope, or of the nearest scope around it. */
+    readonly upstream: Upstream
+    /**
+     * Adds a filter around every call of this scope; the first one registered is the outermost.
+     * `inner: true` is for what decides how a question is answered (cache, coalescing, retry): it runs after all others.
+     */
+    addUpstreamFilter(filter: UpstreamFilter, options?: { inner?: boolean }): FastifyInstance
+    /** Adds a filter around every attempt. */
+    addEndpointFilter(filter: EndpointFilter): FastifyInstance
+  }
+  interface FastifyReply {
+    /**
+     * Sends the request to the scope's upstream and its answer to the client.
+     * @param path another path for the upstream; one without `?` keeps the client's query
+     * @throws GatewayError GTW_ERR_BAD_PATH, GTW_ERR_BODY_TOO_LARGE
+     */
+    forward(path?: string): FastifyReply
+  }
+}

@@ -1,0 +1,8 @@
+export { Body } from './body.js'
+export { Endpoint } from './endpoint.js'
+export { type ErrorCode, errors, GatewayError, type GatewayErrorOptions, OptionsError } from './errors.js'
+export { scopeOf } from './filters.js'
+export { type GatewayOptions, gateway, gatewayOptions } from './gateway.js'
+export { type PluginDefinition, type PluginOptions, plugin } from './plugin.js'
+export type { Balancer, EndpointFilter, Send, UpstreamFilter, UpstreamRequest, UpstreamResponse } from './types.js'
+export { Upstream } from './upstream.js'

@@ -1,0 +1,42 @@
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import type { ClientRequest } from './client.js'
+
+/** Fastify's own log lines, cut down to what a gateway wants: at most one line a request that went well. */
+export class Logs extends LogController {
+  readonly #access: boolean
+
+  constructor(access: boolean) {
+    super()
+    this.#access = access
+  }
+
+  override incomingRequest(): void {}
+
+  override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
+    if (!this.#access) return
+    const { call } = request.raw as ClientRequest
+    request.log.info(
+      {
+        method: request.method,
+        host: request.host,
+        url: request.raw.url,
+        status: reply.statusCode,
+        client: request.ip,
+        duration: Math.round(reply.elapsedTime * 1_000) / 1_000,
+        attempts: call?.attempts.map(({ url }) => url),
+        aborted: error == null ? undefined : true
+      },
+      'request'
+    )
+  }
+
+  /** An answer that broke off: the client's leaving is nothing to report, the upstream's is. */
+  override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
+    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'GTW_ERR_CLIENT_GONE') return
+    const attempts = (request.raw as ClientRequest).call?.attempts.map(({ url }) => url)
+    request.log.warn({ err: error, code: error.code, attempts }, 'the answer broke off')
+  }
+
+  override defaultErrorLog(): void {}
+  override routeNotFound(): void {}
+}

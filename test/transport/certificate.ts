@@ -1,0 +1,18 @@
+/** A self-signed certificate for localhost and 127.0.0.1, for a hundred years; its key is no secret. */
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUEHKwGvDeh4C3LpeWJoeZav631JswCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDE2MzIzOFoYDzIxMjYxMDMx
+MTYzMjM4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATxBaF9MPLp8wE0PjCoG+odQWsu0kCRnvES1NbhHmltp0ee0X1We5+q
+n7lswnacuKj7JTjHUWvwxglGPKwqrgbeo28wbTAdBgNVHQ4EFgQU25HauAA/uUDz
+z4/rFpUY2w9wb/YwHwYDVR0jBBgwFoAU25HauAA/uUDzz4/rFpUY2w9wb/YwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIhAJExK4Vd0E72s8/uqI8SJ3ONddS/Ll+7sweohht/eDqtAiAo
+nuva1f0Y5fFdL/+5iX9ml210YyhP3Oc0C4+KF22B8w==
+-----END CERTIFICATE-----`
+
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgrACbEFKNb/Kx6V3j
+1koDnXPWyLTgHMfE/31cnm0ibo+hRANCAATxBaF9MPLp8wE0PjCoG+odQWsu0kCR
+nvES1NbhHmltp0ee0X1We5+qn7lswnacuKj7JTjHUWvwxglGPKwqrgbe
+-----END PRIVATE KEY-----`
