@@ -216,8 +216,10 @@ function forwardsLeft(request: ClientRequest, headers: Record<string, unknown>):
 
 /** What the upstream is told of a request: its end-to-end fields, and how it came here. */
 export function forwardedHeaders(request: ClientRequest, via: string): IncomingHttpHeaders {
-  const headers = { ...request.headers }
-  const { hop } = request
+  const { hop, headers: received } = request
+  const headers: IncomingHttpHeaders = {}
+  // Not a spread: V8 gives a cloned object no shape to grow from, and each field added to it costs a microsecond.
+  for (const name in received) headers[name] = received[name]
   if (hop !== undefined) for (const name of hop) headers[name] = undefined
   if (headers.te !== undefined) {
     // RFC 9110 §10.1.4: TE is for the next hop. We relay trailers, and no transfer coding.

@@ -138,9 +138,6 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   addScopes(app)
   addForward(app, { via, paths, timeouts })
   app.setErrorHandler(onError)
-  app.setNotFoundHandler(function notFound() {
-    throw new GatewayError('GTW_ERR_NOT_FOUND', { detail: 'no route matched' })
-  })
   app.addHook('onRequest', function admit(request, reply, done) {
     const raw = request.raw as ClientRequest
     reply.raw.on('close', gone)

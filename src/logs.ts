@@ -1,5 +1,6 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import type { ClientRequest } from './client.js'
+import { GatewayError } from './errors.js'
 
 /** Fastify's own log lines, cut down to what a gateway wants: at most one line a request that went well. */
 export class Logs extends LogController {
@@ -38,5 +39,12 @@ export class Logs extends LogController {
   }
 
   override defaultErrorLog(): void {}
-  override routeNotFound(): void {}
+
+  /**
+   * Fastify's 404 handler comes here before it answers: the error page is the gateway's, and `setNotFoundHandler` stays
+   * free for the app.
+   */
+  override routeNotFound(): void {
+    throw new GatewayError('GTW_ERR_NOT_FOUND', { detail: 'no route matched' })
+  }
 }
