@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { ClientRequest, ClientSocket } from './client.js'
+import { type IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { type ClientRequest, type ClientSocket, closeBehind } from './client.js'
 import { type ErrorCode, GatewayError } from './errors.js'
 import { type Field, fieldOf, hasToken, nominable } from './fields.js'
 import { Peer, type Trust } from './peer.js'
@@ -20,8 +20,8 @@ const NOMINATIONS = 10
 const Headers = function Headers() {} as unknown as new () => Record<string, string | string[] | undefined>
 Headers.prototype = Object.create(null)
 
-/** RFC 3986 §3.2.2 host with an optional port: no userinfo, no path, no list. */
-const validHost = /^(?:[A-Za-z0-9._~!$&'()*+=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
+/** RFC 3986 §3.2.2 host with an optional port: no userinfo, no path, no list, and nothing percent-encoded. */
+const validHost = /^(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 
 /**
  * The strict layer between node:http and the router. One pass over the raw fields checks what node:http merges or lets
@@ -35,10 +35,19 @@ export function admission(options: AdmissionOptions): (message: IncomingMessage)
     try {
       return admit(request, options)
     } catch (error) {
-      request.refusal = error as GatewayError
+      refused(request, error as GatewayError)
       return '/'
     }
   }
+}
+
+/** Refusals that leave no doubt about where the request ends. */
+const sound: ReadonlySet<ErrorCode> = new Set(['GTW_ERR_LOOP', 'GTW_ERR_METHOD', 'GTW_ERR_EXPECTATION'])
+
+function refused(request: ClientRequest, error: GatewayError): void {
+  request.refusal = error
+  // RFC 9112 §11.2: what follows a request that was read in one of several ways may not be a request at all.
+  if (!sound.has(error.code)) closeBehind(request)
 }
 
 function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionOptions): string {
@@ -96,17 +105,6 @@ function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionO
         connection = before === undefined ? value : `${before}, ${value}`
         headers[name] = connection
         break
-      case 'via':
-        headers[name] = before === undefined ? value : `${before}, ${value}`
-        // RFC 9110 §7.6.3: Via is there to see a loop.
-        if (value.includes(via)) throw refuse('GTW_ERR_LOOP', `Via holds ${via}`)
-        continue
-      case 'expect':
-        if (value.toLowerCase() !== '100-continue' || before !== undefined) {
-          throw refuse('GTW_ERR_EXPECTATION', 'the only expectation is 100-continue')
-        }
-        headers[name] = value
-        continue
       default:
         headers[name] = before === undefined ? value : `${before}, ${value}`
         break
@@ -125,7 +123,8 @@ function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionO
     if (headers['transfer-encoding'] !== undefined && headers['content-length'] !== undefined) {
       throw refuse('GTW_ERR_BAD_REQUEST', 'Content-Length beside Transfer-Encoding')
     }
-  } else if (request.httpVersionMajor !== 2) {
+  } else if (request.httpVersionMajor !== 2 || request instanceof IncomingMessage) {
+    // `HTTP/2.0` in a request line is text: HTTP/2 has no request line.
     throw refuse('GTW_ERR_HTTP_VERSION', `HTTP/${request.httpVersion}`)
   }
   if (method === 'TRACE' || method === 'CONNECT') throw refuse('GTW_ERR_METHOD', method)
@@ -137,9 +136,15 @@ function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionO
     request.upgradeTo = (headers.upgrade as string).toLowerCase()
   }
   if (headers.expect !== undefined) {
+    if ((headers.expect as string).toLowerCase() !== '100-continue') {
+      throw refuse('GTW_ERR_EXPECTATION', 'the only expectation is 100-continue')
+    }
     // RFC 9110 §10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore" it.
     request.expectsContinue = request.hasBody && request.httpVersionMinor > 0
   }
+  // RFC 9110 §7.6.3: Via is there to see a loop.
+  if (headers.via !== undefined && (headers.via as string).includes(via))
+    throw refuse('GTW_ERR_LOOP', `Via holds ${via}`)
   if (method === 'OPTIONS') forwardsLeft(request, headers)
   return target === '*' ? '/' : normalTarget(target, paths)
 }
@@ -154,7 +159,8 @@ function nominate(connection: string, hop: string[]): string[] {
   if (options.length > NOMINATIONS) throw refuse('GTW_ERR_BAD_REQUEST', 'Connection names too many fields')
   for (const option of options) {
     const name = option.trim()
-    if (name === '' || name === 'close' || name === 'keep-alive') continue
+    // TE is named here by duty (RFC 9110 §10.1.4); what goes on of it is decided where it is forwarded.
+    if (name === '' || name === 'close' || name === 'keep-alive' || name === 'te') continue
     if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name))
       throw refuse('GTW_ERR_BAD_REQUEST', 'Connection is not a list of names')
     if (!nominable(name)) throw refuse('GTW_ERR_BAD_REQUEST', `Connection names ${name}, which may not be dropped`)
@@ -217,7 +223,7 @@ function forwardsLeft(request: ClientRequest, headers: Record<string, unknown>):
 /** What the upstream is told of a request: its end-to-end fields, and how it came here. */
 export function forwardedHeaders(request: ClientRequest, via: string): IncomingHttpHeaders {
   const { hop, headers: received } = request
-  const headers: IncomingHttpHeaders = {}
+  const headers = new Headers() as IncomingHttpHeaders
   // Not a spread: V8 gives a cloned object no shape to grow from, and each field added to it costs a microsecond.
   for (const name in received) headers[name] = received[name]
   if (hop !== undefined) for (const name of hop) headers[name] = undefined

@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
+import { Readable, type ReadableOptions } from 'node:stream'
 
 /** Where the bytes of a body come from. */
 export interface Source {
@@ -34,10 +34,13 @@ export class Body extends Readable {
   }
 
   /** A body that is there already. */
-  static override from(buffer: Buffer): Body {
+  static override from(
+    buffer: Buffer,
+    options: ReadableOptions & { trailers?: IncomingHttpHeaders | undefined } = {}
+  ): Body {
     const body = new Body(nothing)
     if (buffer.length > 0) body.feed(buffer)
-    body.finish()
+    body.finish(options.trailers)
     return body
   }
 
@@ -93,8 +96,13 @@ export class Body extends Readable {
     destination.emit('pipe', this)
     let more = true
     for (let chunk = this.read(); chunk !== null; chunk = this.read()) more = destination.write(chunk)
-    if (this.#finished) this.#finishSink(destination)
-    else if (more) this.#source.resume()
+    if (this.#finished) {
+      this.#finishSink(destination)
+      return destination
+    }
+    // The client of a stream of events learns that it is open before the first event.
+    if (!destination.headersSent) destination.flushHeaders()
+    if (more) this.#source.resume()
     else this.#source.pause()
     return destination
   }

@@ -4,7 +4,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientRequest } from './client.js'
 import type { Endpoint } from './endpoint.js'
 import { GatewayError } from './errors.js'
-import type { UpstreamRequest } from './types.js'
+import { relayInterim } from './interim.js'
+import type { UpstreamRequest, UpstreamResponse } from './types.js'
+
+type OnInterim = UpstreamRequest['onInterim']
 
 /** A client's request on its way through the upstream half: made by `reply.forward()`, read by every filter. */
 export class Call implements UpstreamRequest {
@@ -18,9 +21,11 @@ export class Call implements UpstreamRequest {
   readonly upgrade: string | undefined
   readonly attempts: Endpoint[] = []
   aborted = false
-  onInterim: ((statusCode: number, headers: IncomingHttpHeaders) => void) | undefined = undefined
   onAbort: ((reason: Error) => void) | undefined = undefined
+  /** What the filters answered, once they have. */
+  response: UpstreamResponse | undefined = undefined
   #controller: AbortController | undefined = undefined
+  #onInterim: OnInterim = undefined
 
   constructor(client: FastifyRequest, reply: FastifyReply, path: string, headers: IncomingHttpHeaders) {
     this.client = client
@@ -29,6 +34,16 @@ export class Call implements UpstreamRequest {
     this.path = path
     this.headers = headers
     this.upgrade = (client.raw as ClientRequest).upgradeTo
+  }
+
+  /** Relays to the client, unless a filter has put something else here; made when read, as few answers are interim. */
+  get onInterim(): OnInterim {
+    this.#onInterim ??= (statusCode, headers) => relayInterim(this, statusCode, headers)
+    return this.#onInterim
+  }
+
+  set onInterim(handler: OnInterim) {
+    this.#onInterim = handler ?? (() => {})
   }
 
   get signal(): AbortSignal {
@@ -46,4 +61,24 @@ export class Call implements UpstreamRequest {
     this.onAbort?.(reason)
     this.#controller?.abort(reason)
   }
+
+  /** An error page takes the place of the answer: its fields go, and nobody reads its body. */
+  retract(): void {
+    const { reply, response } = this
+    if (response === undefined || reply.raw.headersSent) return
+    this.response = undefined
+    for (const name of Object.keys(response.headers)) {
+      reply.removeHeader(name)
+      reply.raw.removeHeader(name)
+    }
+    // node:http then takes the standard one.
+    reply.raw.statusMessage = ''
+    discard(response)
+  }
+}
+
+/** The answer is for nobody. */
+export function discard({ body, socket }: UpstreamResponse): void {
+  socket?.destroy()
+  if (!Buffer.isBuffer(body)) body.destroy()
 }

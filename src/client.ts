@@ -10,6 +10,10 @@ export interface ClientSocket extends Socket {
   peer?: Peer
   /** Set once the connection will be closed: requests still read from it are not served (RFC 9112 §9.6). */
   closing?: boolean
+  /** Set once the parser has failed: it fails again with every packet. */
+  broken?: boolean
+  /** Served so far; counted where there is a limit. */
+  requests?: number
 }
 
 /** A client's request as node:http reads it, with what admission found out about it. */
@@ -29,6 +33,10 @@ export class ClientRequest extends IncomingMessage {
   /** The protocol to switch to, in lower case. */
   upgradeTo: string | undefined = undefined
   call: Call | undefined = undefined
+  /** A Content-Type that is no media type: Fastify would answer 415 for the upstream. */
+  oddType: string | undefined = undefined
+  /** Of a request that expects 100. */
+  response: ClientResponse | undefined = undefined
   /** Set by node:http's constructor before the fields of this class exist, so it has no initialiser. */
   declare wantsUpgrade: boolean
 
@@ -42,6 +50,17 @@ export class ClientRequest extends IncomingMessage {
 
   set upgrade(value: boolean) {
     this.wantsUpgrade = value
+  }
+
+  /** RFC 9110 §10.1.1: 100 is sent once, before the final answer, and at the latest when somebody reads the body. */
+  proceed(): void {
+    this.expectsContinue = false
+    if (this.response?.headersSent === false) this.response.writeContinue()
+  }
+
+  override _read(size: number): void {
+    if (this.expectsContinue) this.proceed()
+    super._read(size)
   }
 }
 
@@ -59,8 +78,11 @@ function isSwitch(request: ClientRequest): boolean {
   return hasToken(request.headers.connection, 'upgrade')
 }
 
-/** How long a connection is read after an early answer, so that the client can receive it (RFC 9112 §9.6). */
+/** How long a connection is read after its last answer, so that the client can receive it (RFC 9112 §9.6). */
 const LINGER = 2_000
+
+/** Bytes of a body that are worth a copy to save a write. */
+const SMALL = 16_384
 
 /** The answer to a client; closes the connection when the request's body was not read to its end. */
 export class ClientResponse extends ServerResponse<ClientRequest> {
@@ -69,23 +91,59 @@ export class ClientResponse extends ServerResponse<ClientRequest> {
     // What is left of the body would be read as the next request, or keep a client that waits for 100 waiting.
     if (req.hasBody && !req.complete && values[0] >= 200) {
       this.shouldKeepAlive = false
-      const socket = req.socket as ClientSocket | null
-      if (socket !== null && socket !== undefined && !socket.closing) {
-        socket.closing = true
-        socket.destroySoon = linger
-      }
+      closeBehind(req)
     }
     return super.writeHead(...(values as [number]))
   }
+
+  /**
+   * Head and small body leave as one string: behind a head that is a string, a Buffer would cost a vectored write of its
+   * own. Both are latin1 on the wire, so the bytes are the same.
+   */
+  override end(...values: unknown[]): this {
+    const [chunk] = values
+    const head = this as unknown as { _header: string | null; _headerSent: boolean; _hasBody: boolean }
+    if (
+      head._header === null ||
+      head._headerSent ||
+      !head._hasBody ||
+      this.chunkedEncoding ||
+      !Buffer.isBuffer(chunk) ||
+      chunk.length > SMALL
+    ) {
+      return super.end(...(values as []))
+    }
+    head._header += chunk.toString('latin1')
+    return super.end()
+  }
+}
+
+/** The connection ends with the answer to this request; nothing that was sent behind it is served. */
+export function closeBehind(request: ClientRequest): void {
+  const socket = request.socket as ClientSocket | null | undefined
+  // Closing may have been decided elsewhere, without a word on how.
+  if (socket === null || socket === undefined || Object.hasOwn(socket, 'destroySoon')) return
+  socket.closing = true
+  socket.destroySoon = () => {
+    if (socket.destroyed) return
+    discard(request)
+    linger(socket)
+  }
+}
+
+/** Reads the rest of a body and drops it, whoever read the body before. */
+export function discard(request: ClientRequest): void {
+  ;(request as unknown as { _dump(): void })._dump()
 }
 
 /**
  * RFC 9112 §9.6: "the server closes the write side, then continues to read" – closing at once would reset the connection
  * and take the answer away from the client that has not read it yet.
  */
-function linger(this: Socket): void {
-  if (this.destroyed) return
-  this.end()
-  const timer = setTimeout(() => this.destroy(), LINGER)
-  this.once('close', () => clearTimeout(timer))
+export function linger(socket: ClientSocket, last?: string): void {
+  if (last === undefined) socket.end()
+  else socket.end(last)
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), LINGER).unref()
+  socket.once('close', () => clearTimeout(timer))
 }

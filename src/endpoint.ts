@@ -126,33 +126,39 @@ interface Target {
 }
 
 function parseUrl(text: string): Target {
-  if (text.startsWith('unix:')) {
-    const [path = '', base = ''] = text.slice(5).split(':')
-    if (!path.startsWith('/')) throw unreadable(text)
-    return { address: { path }, basePath: base.replace(/\/+$/, ''), authority: 'localhost', secure: false, url: text }
-  }
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw unreadable(text)
-  }
-  const { protocol, hostname, host, pathname, search, hash, username, password } = url
-  if ((protocol !== 'http:' && protocol !== 'https:') || hostname === '') throw unreadable(text)
-  if (search !== '' || hash !== '') throw new OptionsError(`upstream: the endpoint ${text} may have no ? or # part`)
+  if (text.startsWith('unix:')) return parseUnix(text)
+  // The URL parser would read `http:host`, a backslash or a line break as something that was not written.
+  if (!/^https?:\/\/[^\s\\/][^\s\\]*$/i.test(text) || !URL.canParse(text)) throw unreadable(text)
+  const { protocol, hostname, host, port, pathname, search, hash, username, password } = new URL(text)
   if (username !== '' || password !== '') {
     throw new OptionsError(`upstream: the endpoint on ${host} may hold no user or password; send them in a header`)
   }
+  if (search !== '' || hash !== '' || /[?#]/.test(text)) {
+    throw new OptionsError(`upstream: the endpoint ${text} may have no ? or # part`)
+  }
+  if (port === '0') throw new OptionsError(`upstream: the endpoint ${text} has port 0; write the port it listens on`)
   const secure = protocol === 'https:'
-  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
   const basePath = pathname.replace(/\/+$/, '')
   // The brackets of an IPv6 address belong to the URL, not to the address.
-  const address = { host: hostname.replace(/^\[|\]$/g, ''), port }
+  const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80) }
   return { address, basePath, authority: host, secure, url: `${protocol}//${host}${basePath}` }
 }
 
+function parseUnix(text: string): Target {
+  const match = /^unix:(\/[^:\0]+)(?::(\/[!-~]*))?$/.exec(text)
+  const path = match?.[1]
+  if (match === null || path === undefined) throw unreadable(text)
+  const basePath = match[2]?.replace(/\/+$/, '') ?? ''
+  if (/[?#]/.test(basePath)) throw new OptionsError(`upstream: the endpoint ${text} may have no ? or # part`)
+  const url = `unix:${path}${basePath === '' ? '' : `:${basePath}`}`
+  // RFC 9110 §7.2 wants a Host, and a socket file has no name on the network.
+  return { address: { path }, basePath, authority: 'localhost', secure: false, url }
+}
+
 function unreadable(text: string): OptionsError {
+  // Whatever it is, a password in it has no place in a log.
+  const shown = JSON.stringify(text.replace(/\/\/.*@/, '//…@'))
   return new OptionsError(
-    `upstream: the endpoint ${JSON.stringify(text)} is not an address; write http://host:port, https://host or unix:/path`
+    `upstream: the endpoint ${shown} is not an address; write http://host:port, https://host or unix:/path`
   )
 }

@@ -17,9 +17,6 @@ export type FieldRule =
   | 'host'
   | 'content-length'
   | 'transfer-encoding'
-  | 'expect'
-  | 'te'
-  | 'via'
 
 export interface Field {
   readonly name: string
@@ -29,17 +26,14 @@ export interface Field {
 const rules: Record<FieldRule, string> = {
   single:
     'Age Authorization Content-Encoding Content-Location Content-Type Date ETag From If-Modified-Since If-Range If-Unmodified-Since Last-Modified Location Max-Forwards Range Referer Retry-After Server User-Agent',
-  list: 'Accept Accept-Charset Accept-Encoding Accept-Language Access-Control-Request-Headers Access-Control-Request-Method Cache-Control Content-Disposition Content-Language DNT If-Match If-None-Match Origin Pragma Priority Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-WebSocket-Extensions Sec-WebSocket-Key Sec-WebSocket-Protocol Sec-WebSocket-Version Traceparent Tracestate Trailer Upgrade-Insecure-Requests X-Requested-With X-Request-Id',
+  list: 'Accept Accept-Charset Accept-Encoding Accept-Language Access-Control-Request-Headers Access-Control-Request-Method Cache-Control Content-Disposition Content-Language DNT Expect If-Match If-None-Match Origin Pragma Priority Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-WebSocket-Extensions Sec-WebSocket-Key Sec-WebSocket-Protocol Sec-WebSocket-Version TE Traceparent Tracestate Trailer Upgrade-Insecure-Requests Via X-Requested-With X-Request-Id',
   cookie: 'Cookie',
   hop: 'HTTP2-Settings Keep-Alive Proxy-Authenticate Proxy-Authentication-Info Proxy-Authorization Proxy-Connection Upgrade',
   forwarded: 'Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Real-IP',
   connection: 'Connection',
   host: 'Host',
   'content-length': 'Content-Length',
-  'transfer-encoding': 'Transfer-Encoding',
-  expect: 'Expect',
-  te: 'TE',
-  via: 'Via'
+  'transfer-encoding': 'Transfer-Encoding'
 }
 
 const known = new Map<string, Field>()

@@ -47,7 +47,8 @@ export class Scope {
     const scopes = this.#path()
     const filters = [...scopes.flatMap(scope => scope.#plain), ...scopes.flatMap(scope => scope.#inner)]
     const endpointFilters = scopes.flatMap(scope => scope.#endpoint)
-    this.send = compose(filters, attempt(this.upstream, endpointFilters))
+    const send = compose(filters, attempt(this.upstream, endpointFilters))
+    this.send = filters.length + endpointFilters.length === 0 ? send : answered(send)
   }
 
   /** From the root down to this scope. */
@@ -70,7 +71,31 @@ export function scopeOf(app: FastifyInstance): Scope {
 
 /** The first filter is the outermost. */
 export function compose(filters: readonly UpstreamFilter[], last: Send): Send {
-  return filters.reduceRight<Send>((next, filter) => request => filter(request, next), last)
+  return filters.reduceRight<Send>((next, filter) => settled(request => filter(request, next)), last)
+}
+
+/** A filter may use `next(request).catch(…)`: what is thrown at once behind it is a rejection, too. */
+function settled(send: Send): Send {
+  return request => {
+    try {
+      return send(request)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}
+
+/** A filter without its `return` fails one request, not the process. */
+function answered(send: Send): Send {
+  return async request => {
+    const response = await send(request)
+    if (response?.headers === undefined || response.body === undefined) {
+      throw new GatewayError('GTW_ERR_INTERNAL', {
+        detail: 'a filter answered nothing: it must return a response, such as that of next(request)'
+      })
+    }
+    return response
+  }
 }
 
 /** The end of every chain: pick an endpoint, and send to it through the endpoint filters. */
@@ -78,26 +103,20 @@ function attempt(upstream: Upstream | undefined, filters: readonly EndpointFilte
   if (upstream === undefined) {
     return () => Promise.reject(new GatewayError('GTW_ERR_NO_UPSTREAM', { detail: 'register the upstream plugin' }))
   }
-  if (filters.length === 0) {
-    return request => {
-      const endpoint = upstream.pick(request)
-      request.attempts.push(endpoint)
-      return endpoint.send(request)
-    }
-  }
   // Composed once an endpoint, when it is first picked; gone with it.
   const chains = new WeakMap<Endpoint, Send>()
-  return request => {
+  return settled(request => {
     const endpoint = upstream.pick(request)
     request.attempts.push(endpoint)
+    if (filters.length === 0) return endpoint.send(request)
     let send = chains.get(endpoint)
     if (send === undefined) {
       send = filters.reduceRight<Send>(
-        (next, filter) => tried => filter(tried, next, endpoint),
+        (next, filter) => settled(tried => filter(tried, next, endpoint)),
         tried => endpoint.send(tried)
       )
       chains.set(endpoint, send)
     }
     return send(request)
-  }
+  })
 }

@@ -1,16 +1,18 @@
-import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http'
-import { Readable, Transform, type TransformCallback } from 'node:stream'
+import { type IncomingHttpHeaders, type OutgoingHttpHeaders, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import replyFrom, { type FastifyReplyFromHooks } from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { forwardedHeaders } from './admission.js'
 import { Body } from './body.js'
-import { Call } from './call.js'
+import { Call, discard } from './call.js'
 import type { ClientRequest, ClientResponse } from './client.js'
 import { GatewayError } from './errors.js'
 import { scopeOf } from './filters.js'
+import { addBody } from './request-body.js'
 import { normalTarget, type Paths } from './target.js'
-import { tunnel } from './tunnel.js'
+import { reset, tunnel } from './tunnel.js'
 import type { Send, UpstreamResponse } from './types.js'
 
 export interface ForwardOptions {
@@ -38,43 +40,60 @@ interface Ride extends IncomingHttpHeaders {
 /** A call that knows its filters, so that one function serves all of them. */
 class ForwardedCall extends Call {
   readonly send: Send
+  #deadline: NodeJS.Timeout | undefined = undefined
 
   constructor(send: Send, request: FastifyRequest, reply: FastifyReply, path: string, headers: IncomingHttpHeaders) {
     super(request, reply, path, headers)
     this.send = send
   }
 
+  /** Gives the call up after a while, unless the answer has ended or the connection was switched before. */
+  expireAfter(duration: number): void {
+    this.#deadline = setTimeout(() => {
+      const { hasBody, complete } = this.client.raw as ClientRequest
+      // Whose fault it is: a client's that is still sending.
+      this.abort(new GatewayError(hasBody && !complete ? 'GTW_ERR_REQUEST_TIMEOUT' : 'GTW_ERR_DEADLINE'))
+    }, duration)
+    this.reply.raw.once('close', () => this.settle())
+  }
+
+  settle(): void {
+    clearTimeout(this.#deadline)
+  }
+
   /** Runs the filters, then lets reply-from copy the answer; an error goes to the error handler. */
   async run(callback: Callback): Promise<void> {
-    let response: UpstreamResponse
-    try {
-      response = await this.send(this)
-    } catch (error) {
-      this.#fail(error)
-      return
-    }
     const { reply } = this
-    if (reply.sent || reply.raw.destroyed || this.client.raw.aborted) {
-      // Nobody is left to read the answer (reply-from would call destroy() on a Buffer, and the process would end).
-      discard(response)
-      return
+    try {
+      const response = await this.send(this)
+      if (reply.sent || reply.raw.destroyed || this.client.raw.aborted) {
+        // Nobody is left to read the answer (reply-from would call destroy() on a Buffer, and the process would end).
+        discard(response)
+        return
+      }
+      this.response = response
+      const { statusCode, statusMessage, headers } = response
+      if (statusMessage && statusMessage !== STATUS_CODES[statusCode]) reply.raw.statusMessage = statusMessage
+      callback(null, { statusCode, headers, body: response })
+    } catch (error) {
+      // Also what a filter answered and HTTP cannot carry.
+      this.#fail(error)
     }
-    const { statusCode, statusMessage, headers } = response
-    if (statusMessage && statusMessage !== STATUS_CODES[statusCode]) reply.raw.statusMessage = statusMessage
-    callback(null, { statusCode, headers, body: response })
   }
 
   #fail(error: unknown): void {
     const { reply } = this
     if (reply.sent || reply.raw.destroyed) return
-    // Fields of an answer that was given up are not those of the error page.
-    void reply.send(error instanceof Error ? error : new GatewayError('GTW_ERR_INTERNAL', { cause: error }))
+    if (reply.raw.headersSent) {
+      reply.log.error({ err: error }, 'the answer broke off')
+      reply.raw.destroy()
+      return
+    }
+    const { code, cause } = error instanceof GatewayError ? error : {}
+    // The client is there: what failed is a stream that a hook has put in the way of its body.
+    const known = code === 'GTW_ERR_CLIENT_GONE' && !this.aborted ? cause : error
+    void reply.send(known instanceof Error ? known : new GatewayError('GTW_ERR_INTERNAL', { cause: known }))
   }
-}
-
-function discard({ body, socket }: UpstreamResponse): void {
-  socket?.destroy()
-  if (!Buffer.isBuffer(body)) body.destroy()
 }
 
 /** Adds `reply.forward()`, the one caller of `reply.from`. */
@@ -96,35 +115,33 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts }: Forwa
     // Attempts are the retry filter's business: reply-from's own would send a GET answered 503 ten times more.
     retryDelay: () => null,
     rewriteRequestHeaders: request => ({ [kCall]: (request.raw as ClientRequest).call }) as unknown as Ride,
-    onResponse: (request, reply, result) =>
-      deliver(request as FastifyRequest, reply as FastifyReply, result as unknown as { stream: UpstreamResponse })
+    rewriteHeaders: (headers, request) => sendable(headers, (request?.raw as ClientRequest).call as Call),
+    onResponse: (request, reply) => deliver((request.raw as ClientRequest).call as ForwardedCall, reply as FastifyReply)
   }
 
-  function deliver(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    { stream: response }: { stream: UpstreamResponse }
-  ): void {
-    const { body, headers, socket } = response
+  function deliver(call: ForwardedCall, reply: FastifyReply): void {
+    const response = call.response as UpstreamResponse
+    const { body, headers, socket, statusMessage, trailers } = response
+    const raw = call.client.raw as ClientRequest
     if (socket !== undefined) {
+      call.settle()
       reply.hijack()
-      tunnel(request.raw as ClientRequest, reply.raw as unknown as ClientResponse, response, timeouts.tunnel)
-      return
-    }
-    const trailers = headers.trailer === undefined ? undefined : response.trailers
-    if (!Buffer.isBuffer(body)) {
+      const answer = { socket, statusMessage, headers: reply.getHeaders() as OutgoingHttpHeaders }
+      tunnel(raw, reply.raw as unknown as ClientResponse, answer, timeouts.tunnel)
+    } else if (!Buffer.isBuffer(body)) {
       // A hook may put a stream of its own between: fields behind the body are added before any of them can end.
       if (trailers !== undefined) body.once('end', () => addTrailers(reply, trailers()))
+      if (raw.httpVersion === '1.0' && headers['content-length'] === undefined) breakOff(body, raw.socket)
       void reply.send(body)
-    } else if (body.length === 0 && trailers === undefined) {
-      void reply.send()
-    } else if (trailers !== undefined || headers['content-type'] === undefined) {
-      // Fastify gives a Buffer a content-type and a content-length; this one has none, or has fields behind it.
-      const stream = Body.from(body)
-      if (trailers !== undefined) stream.once('end', () => addTrailers(reply, trailers()))
+    } else if (trailers !== undefined && fitsTrailers(call, response)) {
+      const stream = Body.from(body, { trailers: trailers() })
+      stream.once('end', () => addTrailers(reply, stream.trailers))
       void reply.send(stream)
+    } else if (body.length === 0) {
+      void reply.send()
     } else {
-      void reply.send(body)
+      // Fastify gives a Buffer a content-type; this one has none.
+      void reply.send(headers['content-type'] === undefined ? Body.from(body) : body)
     }
   }
 
@@ -136,12 +153,9 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts }: Forwa
     const target = path === undefined ? (raw.url as string) : normalTarget(withQuery(path, raw.url as string), paths)
     const call = new ForwardedCall(send, request, this, target, forwardedHeaders(raw, via))
     raw.call = call
-    call.onInterim = relayInterim
+    if (raw.oddType !== undefined) call.headers['content-type'] = raw.oddType
     if (raw.hasBody) addBody(call, raw)
-    if (timeouts.request > 0) {
-      const timer = setTimeout(() => call.abort(new GatewayError('GTW_ERR_DEADLINE')), timeouts.request)
-      this.raw.once('close', () => clearTimeout(timer))
-    }
+    if (timeouts.request > 0) call.expireAfter(timeouts.request)
     return this.from(source, hooks)
   })
 }
@@ -152,61 +166,34 @@ function withQuery(path: string, url: string): string {
   return query === -1 || path.includes('?') ? path : path + url.slice(query)
 }
 
-/** The body as hooks left it; never parsed, and only counted where a limit asks for it. */
-function addBody(call: ForwardedCall, raw: ClientRequest): void {
-  const { client } = call
-  const body = client.body ?? raw
-  const { bodyLimit } = client.routeOptions
-  const length = raw.headers['content-length']
-  if (length !== undefined && Number(length) > bodyLimit) throw tooLarge(bodyLimit)
-  if (typeof body === 'string' || Buffer.isBuffer(body)) {
-    call.body = Buffer.from(body)
-  } else if (body instanceof Readable) {
-    // A hook that changed the body has changed its length too.
-    if (body !== raw) call.headers['content-length'] = undefined
-    call.body = length === undefined && bodyLimit < Number.MAX_SAFE_INTEGER ? limited(body, bodyLimit) : body
-    if (length === undefined) call.trailers = () => raw.trailers
-  } else {
-    throw new GatewayError('GTW_ERR_INTERNAL', {
-      detail: 'the body of a forwarded request is not parsed: remove the content type parser of this scope'
-    })
+/** The fields of an answer as they can be sent: `undefined` ones are not, and Trailer only where trailers can follow. */
+function sendable(headers: IncomingHttpHeaders, call: Call): IncomingHttpHeaders {
+  let sent = headers
+  const drop = (name: string) => {
+    // A copy: these may be a cache's.
+    if (sent === headers) sent = { ...headers }
+    delete sent[name]
   }
+  for (const name in headers) if (headers[name] === undefined) drop(name)
+  if (headers.trailer !== undefined && !fitsTrailers(call, call.response as UpstreamResponse)) drop('trailer')
+  return sent
 }
 
-function limited(body: Readable, limit: number): Readable {
-  let size = 0
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
-      size += chunk.length
-      if (size > limit) done(tooLarge(limit))
-      else done(null, chunk)
-    }
-  })
-  body.once('error', error => counted.destroy(error))
-  return body.pipe(counted)
+/** RFC 9112 §7.1.2: trailers follow the last chunk, so there are none where nothing is chunked. */
+function fitsTrailers({ client }: Call, { statusCode, headers, trailers }: UpstreamResponse): boolean {
+  return (
+    trailers !== undefined &&
+    client.raw.httpVersion !== '1.0' &&
+    headers['content-length'] === undefined &&
+    client.raw.method !== 'HEAD' &&
+    statusCode !== 204 &&
+    statusCode !== 304
+  )
 }
 
-function tooLarge(limit: number): GatewayError {
-  return new GatewayError('GTW_ERR_BODY_TOO_LARGE', { detail: `the body is larger than the limit of ${limit} bytes` })
-}
-
-/** RFC 9110 §15.2: interim answers go to the client, "never to an HTTP/1.0 client". */
-function relayInterim(this: unknown, statusCode: number, headers: IncomingHttpHeaders): void {
-  const { client, reply } = this as Call
-  const raw = client.raw as ClientRequest
-  const response = reply.raw
-  if (response.headersSent || raw.httpVersionMajor !== 1 || raw.httpVersionMinor === 0) return
-  if (statusCode === 100) {
-    if (raw.expectsContinue) response.writeContinue()
-    raw.expectsContinue = false
-    return
-  }
-  let head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}\r\n`
-  for (const [name, value] of Object.entries(headers)) {
-    for (const one of Array.isArray(value) ? value : [value]) head += `${name}: ${one}\r\n`
-  }
-  // writeEarlyHints() takes well-known Link values alone; this is what it calls, in order with the answers before.
-  ;(response as unknown as { _writeRaw(text: string, encoding: string): void })._writeRaw(`${head}\r\n`, 'latin1')
+/** For HTTP/1.0 only a reset tells a part from the whole: where the body ends, the connection does. */
+function breakOff(body: Readable, socket: Socket): void {
+  body.once('error', () => reset(socket))
 }
 
 function addTrailers({ raw }: FastifyReply, trailers: IncomingHttpHeaders | undefined): void {

@@ -15,6 +15,7 @@ import { type TrustProxy, trust } from './peer.js'
 import { errorHandler } from './problem.js'
 import type { EndpointFilter, UpstreamFilter } from './types.js'
 import type { Upstream } from './upstream.js'
+import { virtualHosts } from './virtual-host.js'
 
 const time = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
@@ -29,13 +30,17 @@ export const gatewayOptions = Type.Object({
   }),
   name: Type.String({
     pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    title: 'a token of HTTP',
     default: 'headgate',
     description: 'The name in Via and Proxy-Status.'
   }),
-  upgrades: Type.Array(Type.String({ pattern: "^(?!h2c?$)[a-z0-9!#$%&'*+.^_`|~/-]+$" }), {
-    default: ['websocket'],
-    description: 'Protocols, in lower case, a connection may be upgraded to; any other Upgrade is ignored.'
-  }),
+  upgrades: Type.Array(
+    Type.String({ pattern: "^(?!h2c?$)[a-z0-9!#$%&'*+.^_`|~/-]+$", title: 'a protocol in lower case, but not h2c' }),
+    {
+      default: ['websocket'],
+      description: 'Protocols, in lower case, a connection may be upgraded to; any other Upgrade is ignored.'
+    }
+  ),
   timeouts: Type.Object(
     {
       header: time(10_000, 'Until the header of a request has arrived.'),
@@ -109,16 +114,21 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
     if ((passed as readonly string[]).includes(key)) given[key] = value
     else own[key] = value
   }
-  const checked = checkOptions('gateway', gatewayOptions, own) as Static<typeof gatewayOptions>
+  const others = ['https', 'trustProxy', ...passed]
+  const checked = checkOptions('gateway', gatewayOptions, own, [], others) as Static<typeof gatewayOptions>
   const { accessLog, limits, name, paths, timeouts, upgrades } = checked
   // Two gateways in a row are no loop: a loop is the same gateway twice.
   const via = `${name}-${randomBytes(4).toString('hex')}`
   const onError = errorHandler(name)
+  const constraints = options.routerOptions?.constraints
 
   const app: FastifyInstance = fastify({
     bodyLimit: Number.MAX_SAFE_INTEGER,
     ...given,
+    routerOptions: { ...options.routerOptions, constraints: { host: virtualHosts(), ...constraints } },
     ...(trustProxy === undefined ? {} : { trustProxy }),
+    // For the address in the log line; the listener is made below.
+    ...(https === undefined ? {} : { https }),
     // A request that arrives while the gateway closes is served; its connection is the last one it has.
     return503OnClosing: false,
     logController: new Logs(accessLog),
@@ -141,6 +151,12 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   app.addHook('onRequest', function admit(request, reply, done) {
     const raw = request.raw as ClientRequest
     reply.raw.on('close', gone)
+    if (raw.expectsContinue) raw.response = reply.raw as unknown as ClientResponse
+    // What is no media type is the upstream's to judge; Fastify sees none then, and forward() sends it.
+    if (raw.headers['content-type'] !== undefined && request.mediaType === undefined) {
+      raw.oddType = raw.headers['content-type']
+      raw.headers['content-type'] = undefined
+    }
     if (raw.refusal !== undefined) done(raw.refusal)
     else if (raw.answered) void reply.code(204).header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS').send()
     else done()
@@ -164,8 +180,11 @@ function gone(this: unknown): void {
   if (!response.headersSent) response.statusCode = error.statusCode
   response.req.call?.abort(error)
   // Fastify runs onResponse after 'finish' and 'error' alone; its listeners are there when somebody wants to know.
-  if (response.listenerCount('error') > 0) response.emit('error', error)
+  if (response.listenerCount('error') > 0) response.emit('error', premature)
 }
+
+/** By this code Fastify knows that there is nobody left to answer. */
+const premature = Object.assign(new Error('The client went away.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
 
 /** Filters and upstreams belong to scopes, as hooks do, and are composed once, when all plugins are loaded. */
 function addScopes(app: FastifyInstance): void {

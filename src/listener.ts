@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createSecureServer, type ServerOptions as SecureServerOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { ClientRequest, ClientResponse, type ClientSocket } from './client.js'
-import { type ErrorCode, errors } from './errors.js'
+import { ClientRequest, ClientResponse, type ClientSocket, closeBehind, discard, linger } from './client.js'
+import { type ErrorCode, errors, GatewayError } from './errors.js'
 
 /** What a listener allows its clients. Times are milliseconds, 0: no deadline. */
 export interface ListenerOptions {
@@ -31,44 +31,82 @@ export function listener(handler: RequestListener, options: ListenerOptions): Se
     connectionsCheckingInterval: 1_000,
     insecureHTTPParser: false,
     requireHostHeader: false,
-    noDelay: true
+    noDelay: true,
+    // A read of the other side is up to 64 KiB: with less, each one would stop it.
+    highWaterMark: 65_536
   }
   const server =
     https === undefined ? createServer(settings as object) : createSecureServer({ ...https, ...settings } as object)
   // node:http drops what is over its count in silence; admission refuses it.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
-  server.maxRequestsPerSocket = limits.requestsPerConnection
   server.timeout = timeouts.body
 
-  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+  const serve = (message: IncomingMessage, response: ServerResponse): void => {
+    const request = message as ClientRequest
     // A connection that is about to close answers nothing more (RFC 9112 §9.6).
-    if (!(request.socket as ClientSocket).closing) handler(request, response)
+    if ((request.socket as ClientSocket).closing) {
+      discard(request)
+      return
+    }
+    // node:http's own count says `close` and does not.
+    const last = limits.requestsPerConnection > 0 && isLast(request.socket, limits.requestsPerConnection)
+    if (last || (request.wantsUpgrade && !request.upgrade && !standsAlone(request))) {
+      response.shouldKeepAlive = false
+      closeBehind(request)
+    }
+    handler(request, response)
   }
   server.on('request', serve)
   // Answered by the upstream's own 100 (RFC 9110 §10.1.1), or refused at admission.
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)
   server.on('upgrade', (request: ClientRequest, socket: Duplex, head: Buffer) => {
-    upgrade(request, socket as ClientSocket, head, serve)
+    upgrade(request, socket as ClientSocket, head, serve, via)
   })
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    socket.on('error', () => {})
-    refuse(socket as ClientSocket, 'GTW_ERR_METHOD', via)
+    socket.on('error', () => socket.destroy())
+    refuseInTurn(socket as ClientSocket, 'GTW_ERR_METHOD', via)
   })
   server.on('timeout', (socket: ClientSocket) => {
     stalled(socket, timeouts.body, via)
   })
-  server.on('dropRequest', (_request: IncomingMessage, socket: ClientSocket) => socket.destroy())
   return server
 }
 
+function isLast(socket: ClientSocket, limit: number): boolean {
+  socket.requests = (socket.requests ?? 0) + 1
+  return socket.requests >= limit
+}
+
+/**
+ * The parser stops behind a request that asks for an upgrade, and node:http loses what came behind it in the same packet
+ * when it stays with HTTP. True when nothing can have been lost.
+ */
+function standsAlone({ headers, socket }: ClientRequest): boolean {
+  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return false
+  const packet = (socket as unknown as Busy).parser?.getCurrentBuffer()
+  const end = packet?.indexOf('\r\n\r\n') ?? -1
+  return end !== -1 && end + 4 === packet?.length
+}
+
 /** An upgrade goes through the same router, hooks and filters; a response is put on its socket as for any request. */
-function upgrade(request: ClientRequest, socket: ClientSocket, head: Buffer, serve: RequestListener): void {
+function upgrade(
+  request: ClientRequest,
+  socket: ClientSocket,
+  head: Buffer,
+  serve: RequestListener,
+  via: string
+): void {
+  socket.on('error', () => socket.destroy())
+  if ((socket as unknown as Busy)._httpMessage) {
+    // The answers to the requests before it are on their way over this connection.
+    refuseInTurn(socket, 'GTW_ERR_BAD_REQUEST', via)
+    return
+  }
   const response = new ClientResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
-  socket.on('error', () => socket.destroy())
   // Bytes behind the head wait until the upstream has switched (CVE-2026-2833 is a proxy that did not wait).
   if (head.length > 0) socket.unshift(head)
   response.once('finish', () => {
@@ -79,64 +117,101 @@ function upgrade(request: ClientRequest, socket: ClientSocket, head: Buffer, ser
   serve(request, response)
 }
 
+/** What node:http keeps on a socket: the answer whose turn it is, and what is being read. */
 interface Busy {
   _httpMessage?: ServerResponse<ClientRequest> | null
+  parser?: { incoming: ClientRequest | null; getCurrentBuffer(): Buffer } | null
 }
 
 /** Nothing moved on a client's connection for a while: whose turn was it? */
 function stalled(socket: ClientSocket, timeout: number, via: string): void {
   const response = (socket as unknown as Busy)._httpMessage
-  if (response === undefined || response === null || socket.closing) {
+  if (response === undefined || response === null) {
     socket.destroy()
     return
   }
   const { req: request } = response
-  const sendsSlowly = request.hasBody && !request.complete && !request.isPaused() && request.readableLength === 0
+  const sendsSlowly =
+    request.hasBody &&
+    !request.complete &&
+    !request.expectsContinue &&
+    !request.isPaused() &&
+    request.readableLength === 0
   const readsSlowly = response.headersSent && socket.writableLength > 0
-  if (sendsSlowly) {
-    request.call?.abort(new Error('the client stalled'))
-    if (response.headersSent) socket.destroy()
-    else refuse(socket, 'GTW_ERR_REQUEST_TIMEOUT', via)
-  } else if (readsSlowly) {
-    socket.destroy()
-  } else {
-    // The upstream's turn, which has deadlines of its own.
-    socket.setTimeout(timeout)
-  }
+  if (sendsSlowly) giveUp(response, 'GTW_ERR_REQUEST_TIMEOUT', 'the client stalled', via)
+  else if (readsSlowly) socket.destroy()
+  // Otherwise it is the upstream's turn, which has deadlines of its own.
+  else socket.setTimeout(timeout)
 }
 
 interface ClientError extends Error {
   code?: string
+  reason?: string
   rawPacket?: Buffer
 }
 
 /** What node:http's parser refused. */
 export function clientError(error: ClientError, socket: ClientSocket, via: string, log: FastifyBaseLogger): void {
-  const response = (socket as unknown as Busy)._httpMessage
-  socket.closing = true
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }
-  log.info(
-    { code: error.code, reason: (error as { reason?: string }).reason, client: socket.remoteAddress },
-    error.message
-  )
-  if (response?.req.complete) {
-    // The requests before it are sound: they are answered, then the connection ends.
-    response.shouldKeepAlive = false
-    response.once('close', () => refuse(socket, codeOf(error), via))
-  } else if (response?.headersSent) {
+  if (socket.broken) return
+  socket.broken = true
+  socket.closing = true
+  const { _httpMessage: response, parser } = socket as unknown as Busy
+  const reading = parser?.incoming
+  const cut = reading && !reading.complete ? reading : undefined
+  // Nothing more of a body that broke off is forwarded, and nobody takes it for complete.
+  if (cut !== undefined && cut !== response?.req) cut.call?.abort(new GatewayError('GTW_ERR_BAD_REQUEST'))
+  // The last answer is out already, and the connection is closed behind it.
+  if (!socket.writable) return
+  const { code, message, reason } = error
+  if (response && response.req === cut) {
+    giveUp(response, codeOf(error), reason ?? message, via)
+    return
+  }
+  // A request whose head broke off has no request id; the packet in the error is never logged.
+  log.info({ code, reason, client: socket.remoteAddress }, message)
+  refuseInTurn(socket, codeOf(error), via, cut)
+}
+
+/** Ends a request whose body will not come: by its own answer, so that it is logged like any other. */
+function giveUp(response: ServerResponse<ClientRequest>, code: ErrorCode, detail: string, via: string): void {
+  const { req: request } = response
+  const socket = request.socket as ClientSocket
+  request.call?.abort(new GatewayError(code, { detail }))
+  if (response.headersSent) {
+    // The end of its answer would tell the client that all is well.
+    if (!response.writableFinished) socket.destroy()
+    return
+  }
+  // Whoever holds the call answers at once, if there is a call yet and no filter or hook that takes its time.
+  setImmediate(() => {
+    if (!response.headersSent) refuse(socket, code, via)
+  })
+}
+
+/** RFC 9112 §9.3.2: answers come in order, so a refusal waits for those before it; `cut` will have none of its own. */
+function refuseInTurn(socket: ClientSocket, code: ErrorCode, via: string, cut?: ClientRequest): void {
+  socket.closing = true
+  const response = (socket as unknown as Busy)._httpMessage
+  if (response === undefined || response === null || (response.req === cut && !response.headersSent)) {
+    refuse(socket, code, via)
+  } else if (response.req === cut) {
     socket.destroy()
   } else {
-    response?.req.call?.abort(error)
-    refuse(socket, codeOf(error), via)
+    // By then node:http has the next answer in turn, or has begun to close.
+    response.once('finish', () => {
+      if (socket.writable) refuseInTurn(socket, code, via, cut)
+    })
   }
 }
 
-function codeOf({ code, rawPacket }: ClientError): ErrorCode {
+function codeOf({ code, reason, rawPacket }: ClientError): ErrorCode {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'GTW_ERR_REQUEST_TIMEOUT'
-  if (code === 'HPE_INVALID_VERSION') return 'GTW_ERR_HTTP_VERSION'
+  // The other reason for this code is a line that does not end in CR LF.
+  if (code === 'HPE_INVALID_VERSION' && reason === 'Invalid HTTP version') return 'GTW_ERR_HTTP_VERSION'
   if (code !== 'HPE_HEADER_OVERFLOW') return 'GTW_ERR_BAD_REQUEST'
   return rawPacket?.includes('\n') === false ? 'GTW_ERR_URL_TOO_LONG' : 'GTW_ERR_FIELDS_TOO_LARGE'
 }
@@ -159,11 +234,6 @@ function refuse(socket: ClientSocket, code: ErrorCode, via: string): void {
     socket.destroy()
     return
   }
-  socket.end(
-    `HTTP/1.1 ${status} ${reasons[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nproxy-status: ${via}; error=${type}; details="${code}"\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${body}`
-  )
-  // The client may still be sending: let it read the answer first (RFC 9112 §9.6).
-  socket.resume()
-  const timer = setTimeout(() => socket.destroy(), 2_000)
-  socket.once('close', () => clearTimeout(timer))
+  const head = `HTTP/1.1 ${status} ${reasons[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nproxy-status: ${via}; error=${type}; details="${code}"\r\ncache-control: no-store\r\nconnection: close\r\n\r\n`
+  linger(socket, head + body)
 }

@@ -13,19 +13,20 @@ export class Logs extends LogController {
 
   override incomingRequest(): void {}
 
-  override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
+  override requestCompleted(_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     if (!this.#access) return
     const { call } = request.raw as ClientRequest
     request.log.info(
       {
         method: request.method,
         host: request.host,
-        url: request.raw.url,
+        url: request.originalUrl,
         status: reply.statusCode,
         client: request.ip,
         duration: Math.round(reply.elapsedTime * 1_000) / 1_000,
         attempts: call?.attempts.map(({ url }) => url),
-        aborted: error == null ? undefined : true
+        // Fastify tells of an error only where there are no onResponse hooks.
+        aborted: reply.raw.destroyed || undefined
       },
       'request'
     )

@@ -6,7 +6,6 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { blame, importAppFile, isApp } from './app-file.js'
 import { explainListen, help, parse, type RunCommand } from './cli.js'
-import { gateway } from './index.js'
 
 /** How long requests in flight may take to finish once the process is told to stop. */
 const grace = 30_000
@@ -62,6 +61,8 @@ async function load({ file, check, logLevel }: RunCommand): Promise<void> {
     app = define
     return
   }
+  // Not at the top: --help and mistakes on the command line do not wait for it.
+  const { gateway } = await import('./index.js')
   app = gateway({ logger: { level: logLevel }, accessLog: true })
   // Not encapsulated: what the file sets, such as a not-found handler, is meant for the whole gateway.
   const root = async (app: FastifyInstance) => {

@@ -1,21 +1,37 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Static, TObject } from 'typebox'
+import { OptionsError } from './errors.js'
 import { checkOptions } from './options.js'
 
-/** Options as a user gives them: the required ones, any of the others, and functions beside the schema. */
-export type PluginOptions<S extends TObject, Required extends keyof Static<S>, Functions> = Partial<Static<S>> &
-  Pick<Static<S>, Required> &
-  Functions
+/** Options of which each may be left out, at every level of objects. */
+export type Defaulted<T> = {
+  [K in keyof T]?: T[K] extends readonly unknown[]
+    ? T[K] | undefined
+    : T[K] extends object
+      ? Defaulted<T[K]> | undefined
+      : T[K] | undefined
+}
 
-export interface PluginDefinition<S extends TObject, Required extends keyof Static<S>> {
+/** Options as a user gives them: the required ones, any of the others, and functions beside the schema. */
+export type PluginOptions<S extends TObject, Required extends string, Functions> = Omit<
+  Defaulted<Static<S>>,
+  Named<Required>
+> &
+  Pick<Static<S>, Named<Required> & keyof Static<S>> &
+  Omit<Functions, keyof Static<S>>
+
+/** In the middle of another expression, `Required` is inferred as any string: no name is known then. */
+type Named<Required extends string> = string extends Required ? never : Required
+
+export interface PluginDefinition<S extends TObject, Required extends string> {
   /** Shown in errors and by `app.printPlugins()`; also the folder, the `config` key and the block reason. */
   name: string
   /** Defaults are filled in and values checked before `setup` runs; unknown keys are refused. */
   options?: S
-  /** Options without a default, for the types of `app.register`. */
+  /** Options that must be given: those without a default, for the types of `app.register`, and functions. */
   required?: readonly Required[]
-  /** Options that are functions, which a schema cannot describe. */
+  /** Options that are functions, which a schema cannot describe; their types are in the signature of `setup`. */
   functions?: readonly string[]
   /** Plugins that must be registered before, in this scope or around it. */
   dependencies?: string[]
@@ -39,15 +55,23 @@ export interface PluginDefinition<S extends TObject, Required extends keyof Stat
  */
 export function plugin<
   S extends TObject = TObject<Record<never, never>>,
-  Required extends keyof Static<S> = never,
+  Required extends string = never,
   Functions extends object = object
 >(
   definition: PluginDefinition<S, Required>,
   setup: (app: FastifyInstance, options: Static<S> & Functions) => void | Promise<void>
 ): FastifyPluginAsync<PluginOptions<S, Required, Functions>> {
-  const { name, options: schema, functions = [], dependencies = [] } = definition
+  const { name, options: schema, required = [], functions = [], dependencies = [] } = definition
+  for (const option of required) {
+    const known = functions.includes(option) || Object.hasOwn(schema?.properties ?? {}, option)
+    if (!known) throw new OptionsError(`${name}: ${option} is required, but is not among its options and functions`)
+  }
   const register: FastifyPluginAsync<PluginOptions<S, Required, Functions>> = async (app, given) => {
-    await setup(app, checkOptions(name, schema, given, functions) as Static<S> & Functions)
+    const options = checkOptions(name, schema, given, functions) as Static<S> & Functions
+    for (const option of required) {
+      if (!Object.hasOwn(options, option)) throw new OptionsError(`${name}: option ${option} is missing: a function`)
+    }
+    await setup(app, options)
   }
   return fastifyPlugin(register, { name, dependencies, fastify: '5.x' })
 }

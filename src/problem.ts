@@ -1,30 +1,46 @@
 import { STATUS_CODES } from 'node:http'
+import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientRequest } from './client.js'
-import { GatewayError } from './errors.js'
+import { errors, GatewayError } from './errors.js'
 
 /** Refusals after which the connection is in a known state and can go on. */
 const harmless = new Set(['GTW_ERR_LOOP', 'GTW_ERR_METHOD', 'GTW_ERR_EXPECTATION'])
 
+type Thrown = Error & { statusCode?: unknown; code?: unknown }
+
 /** Answers an error and writes its one log line: the reason and the attempts in the log, a sentence to the client. */
 export function errorHandler(name: string): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (thrown, request, reply) => {
-    const error = thrown as Error & { statusCode?: number; code?: string }
-    const own = thrown instanceof GatewayError ? thrown : undefined
-    const given = error.statusCode ?? reply.statusCode
-    const status = given >= 400 && given < 600 ? given : 500
+    const error: Thrown = thrown instanceof Error ? thrown : new Error(`no error was thrown, but ${inspect(thrown)}`)
+    const own = error instanceof GatewayError ? error : undefined
+    const status = own?.statusCode ?? statusOf(error.statusCode ?? reply.statusCode)
     log(request, error, own, status)
     const raw = request.raw as ClientRequest
+    raw.call?.retract()
     if (raw.refusal !== undefined && !harmless.has(raw.refusal.code)) reply.header('connection', 'close')
-    // A message that is not the gateway's own may hold an address or a secret, unless it explains a client's mistake.
-    const sentence = own?.message ?? (status < 500 ? error.message : 'The gateway failed while it handled the request.')
-    const code = own?.code ?? (status < 500 ? error.code : undefined) ?? 'GTW_ERR_INTERNAL'
-    const type = own?.proxyStatus ?? (status < 500 ? 'http_request_error' : 'proxy_internal_error')
+    const problem = own ?? foreign(error, status)
     if (status === 405) reply.header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
     // RFC 9209 §2.1; RFC 9111 §3: an error of the gateway is nothing to be stored.
-    reply.header('proxy-status', `${name}; error=${type}; details="${code}"`).header('cache-control', 'no-store')
-    sendProblem(request, reply, { status, code, detail: sentence })
+    const details = problem.code === undefined ? '' : `; details="${problem.code}"`
+    reply.header('proxy-status', `${name}; error=${problem.proxyStatus}${details}`).header('cache-control', 'no-store')
+    sendProblem(request, reply, { status, code: problem.code, detail: problem.message })
   }
+}
+
+function statusOf(given: unknown): number {
+  return typeof given === 'number' && Number.isInteger(given) && given >= 400 && given < 600 ? given : 500
+}
+
+/** A message that is not the gateway's own may hold an address or a secret, unless it explains a client's mistake. */
+function foreign(error: Thrown, status: number): { code: string | undefined; proxyStatus: string; message: string } {
+  if (status >= 500) {
+    const [, proxyStatus, message] = errors.GTW_ERR_INTERNAL
+    return { code: 'GTW_ERR_INTERNAL', proxyStatus, message }
+  }
+  // It becomes a quoted string of a header field, and is whatever a library has put there.
+  const code = typeof error.code === 'string' && /^[\w.-]+$/.test(error.code) ? error.code : undefined
+  return { code, proxyStatus: 'http_request_error', message: error.message }
 }
 
 function log(request: FastifyRequest, error: Error, own: GatewayError | undefined, status: number): void {
@@ -32,14 +48,14 @@ function log(request: FastifyRequest, error: Error, own: GatewayError | undefine
   const level = own?.code === 'GTW_ERR_CLIENT_GONE' || status < 500 ? 'info' : 'error'
   const told = own === undefined ? { err: error } : { code: own.code, err: own.cause }
   request.log[level](
-    { ...told, status, method: request.method, url: request.raw.url, attempts },
+    { ...told, status, method: request.method, url: request.originalUrl, attempts },
     own?.detail ?? error.message
   )
 }
 
 export interface Problem {
   status: number
-  code: string
+  code: string | undefined
   detail: string
 }
 
@@ -48,7 +64,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, { stat
   const title = STATUS_CODES[status] ?? 'Error'
   reply.code(status)
   if (prefersHtml(request.headers.accept)) {
-    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${status} ${title}</title><style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}</style><h1>${status} ${title}</h1><p>${escapeHtml(detail)}</p><p><small>${escapeHtml(code)} · ${escapeHtml(request.id)}</small></p></html>\n`
+    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${status} ${title}</title><style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}</style><h1>${status} ${title}</h1><p>${escapeHtml(detail)}</p><p><small>${escapeHtml([code, request.id].join(' '))}</small></p></html>\n`
     void reply.type('text/html; charset=utf-8').send(page)
     return
   }

@@ -17,6 +17,9 @@ pathKind[0x7f] = 2
 for (const character of '#\\') pathKind[character.charCodeAt(0)] = 2
 for (const character of '%;') pathKind[character.charCodeAt(0)] = 1
 
+/** A dot segment with a parameter, encoded or not: some servers cut the parameter off. */
+const hiddenDots = /^\.\.?(?:;|%3B)/
+
 const unreserved = /^[A-Za-z0-9._~-]$/
 
 /**
@@ -60,7 +63,7 @@ function normalPath(path: string, paths: Paths): string {
       if (last) segments.push('')
     } else if (part === '.') {
       if (last) segments.push('')
-    } else if (part.startsWith('..;') || part.startsWith('.;')) {
+    } else if (hiddenDots.test(part)) {
       throw badPath('it hides a dot segment behind a parameter')
     } else if (part !== '' || last || paths === 'lenient') {
       segments.push(part)

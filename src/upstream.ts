@@ -54,8 +54,9 @@ export class Upstream {
 function eachInTurn(): Balancer {
   let turn = 0
   return candidates => {
-    turn = (turn + 1) % candidates.length
-    return candidates[turn] as Endpoint
+    // There may be fewer of them than last time.
+    if (turn >= candidates.length) turn = 0
+    return candidates[turn++] as Endpoint
   }
 }
 

@@ -13,7 +13,8 @@ export function connect(
     ...address,
     noDelay: true,
     keepAlive: true,
-    ...(onread === undefined ? {} : { onread })
+    // Only protocols switched to have halves that close one after the other.
+    ...(onread === undefined ? { allowHalfOpen: true } : { onread })
   }
   if (secure === undefined) return net.connect(where as net.NetConnectOpts)
   const host = 'host' in address ? address.host : ''

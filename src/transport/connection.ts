@@ -101,8 +101,11 @@ export class Connection implements ReaderOwner, SenderOwner {
     const phase = this.#phase
     if (phase === idle) this.drop()
     else if (phase === connecting) this.fail(connectError(this.#socket, this.#owner.options, undefined))
-    else if (this.#held) this.#continue()
-    else {
+    else if (this.#held) {
+      // RFC 9110 §10.1.1: a client "SHOULD NOT wait for an indefinite period"; nor should ours, so it is told to go on.
+      this.#exchange?.request.onInterim?.(100, {})
+      if (this.#held) this.#continue()
+    } else {
       this.deadline = 0
       const detail = phase === inHead ? 'no answer in time' : 'the body of the answer stalled'
       this.fail(new GatewayError('GTW_ERR_RESPONSE_TIMEOUT', { detail }))

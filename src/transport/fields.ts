@@ -99,11 +99,11 @@ export function fieldAt(buffer: Uint8Array, start: number, end: number, hash: nu
 
 /** RFC 9110 §6.5.1: fields that frame, route, authorise or describe a message come before its body or not at all. */
 const untrailed = new Set(
-  'age authorization cache-control connection content-encoding content-length content-range content-type cookie date expect expires host http2-settings if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive location max-forwards proxy-authenticate proxy-authorization proxy-connection range retry-after set-cookie te trailer transfer-encoding upgrade vary www-authenticate'.split(
+  'age authorization cache-control connection content-encoding content-length content-range content-type cookie date expect expires forwarded host http2-settings if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive location max-forwards proxy-authenticate proxy-authorization proxy-connection range retry-after set-cookie te trailer transfer-encoding upgrade vary via www-authenticate x-real-ip'.split(
     ' '
   )
 )
 
 export function mayTrail(name: string): boolean {
-  return !untrailed.has(name)
+  return !untrailed.has(name) && !name.startsWith('x-forwarded-')
 }

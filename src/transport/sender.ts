@@ -12,6 +12,8 @@ export interface SenderOwner {
   unsent(error: GatewayError): void
 }
 
+const ignore = () => {}
+
 /** Sends one streamed request body, at the pace of the slower side. */
 export class Sender {
   readonly #socket: Socket
@@ -39,6 +41,8 @@ export class Sender {
       this.#onClose()
       return
     }
+    // It may fail once nobody here wants it any more, and an error that nobody hears ends the process.
+    body.on('error', ignore)
     this.#socket.on('drain', this.#onDrain)
     body.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose).on('data', this.#onData)
     // A stream that was paused before does not flow because somebody listens.
