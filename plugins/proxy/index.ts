@@ -3,22 +3,8 @@
  * @module
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import { OptionsError, plugin } from '../../src/index.js'
-
-export const options = Type.Object({
-  prefix: Type.String({
-    pattern: '^(?:/[^/?#]+)*$',
-    default: '',
-    description: 'Forwards only what is below this path, itself below the prefix of the scope.'
-  }),
-  rewritePrefix: Type.Optional(
-    Type.String({
-      pattern: '^(?:/[^/?#]+)*$',
-      description: 'What the upstream gets in place of the whole prefix; an empty string strips it.'
-    })
-  )
-})
+import { options } from './options.js'
 
 /**
  * All methods, the custom ones too; the path is forwarded as it came, or with its prefix replaced.
@@ -30,18 +16,29 @@ export const options = Type.Object({
  * }, { prefix: '/api' })
  */
 export default plugin({ name: 'proxy', options, dependencies: ['upstream'] }, (app, { prefix, rewritePrefix }) => {
-  const { length } = app.prefix + prefix
-  if (/[:*]/.test(app.prefix + prefix) && rewritePrefix !== undefined) {
-    throw new OptionsError('proxy: a prefix with parameters cannot be rewritten; use reply.forward(path) in a route')
+  const whole = app.prefix + prefix
+  if (whole.includes('*') && rewritePrefix !== undefined) {
+    throw new OptionsError(`proxy: the prefix ${whole} has a wildcard and cannot be rewritten`)
   }
-  const forward =
-    rewritePrefix === undefined
-      ? (_request: FastifyRequest, reply: FastifyReply) => reply.forward()
-      : (request: FastifyRequest, reply: FastifyReply) => {
-          const rest = request.raw.url?.slice(length) ?? ''
-          return reply.forward(rewritePrefix + (rest.startsWith('/') || rewritePrefix !== '' ? rest : `/${rest}`))
-        }
+  const replace = rewritePrefix === undefined ? undefined : replacePrefix(whole, rewritePrefix)
+  // Nothing is returned: a returned reply is a thenable, which Fastify would watch for each request.
+  const forward = (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.forward(replace?.(request.raw.url as string))
+  }
   const method = app.supportedMethods.filter(name => name !== 'TRACE')
-  if (app.prefix + prefix !== '') app.route({ method, url: prefix, handler: forward })
+  if (whole !== '') app.route({ method, url: prefix, handler: forward })
   app.route({ method, url: `${prefix}/*`, handler: forward })
 })
+
+/**
+ * By segments and not by length: a prefix may have parameters, and the router also takes spellings of it that are
+ * longer than it is (percent-encoded letters, and repeated slashes where they are allowed).
+ */
+function replacePrefix(prefix: string, replacement: string): (url: string) => string {
+  const count = prefix.split('/').filter(segment => segment !== '').length
+  const leading = new RegExp(`^(?:/+[^/?]+){${count}}`)
+  return url => {
+    const path = replacement + url.replace(leading, '')
+    return path.startsWith('/') ? path : `/${path}`
+  }
+}

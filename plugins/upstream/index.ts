@@ -2,8 +2,8 @@
  * The service a scope stands for, and the endpoints that answer for it.
  * @module
  */
-import type { ConnectionOptions } from 'node:tls'
-import { plugin, scopeOf, Upstream } from '../../src/index.js'
+import { type ConnectionOptions, createSecureContext } from 'node:tls'
+import { OptionsError, plugin, scopeOf, Upstream } from '../../src/index.js'
 import { options } from './options.js'
 
 /**
@@ -15,13 +15,26 @@ import { options } from './options.js'
 export default plugin(
   { name: 'upstream', options, required: ['endpoints'] },
   (app, { endpoints, tls, transport, ...shared }) => {
+    checkTls(tls as ConnectionOptions)
     const upstream = new Upstream(
       endpoints.map(endpoint => {
         const url = typeof endpoint === 'string' ? endpoint : endpoint.url
-        return { ...shared, url, transport, ...(url.startsWith('https:') ? { tls: tls as ConnectionOptions } : {}) }
+        const secure = /^https:/i.test(url)
+        return { ...shared, url, transport, ...(secure ? { tls: tls as ConnectionOptions } : {}) }
       })
     )
     scopeOf(app).upstream = upstream
-    app.addHook('onClose', () => upstream.close())
+    app.addHook('onClose', function closeUpstream() {
+      return upstream.close()
+    })
   }
 )
+
+/** A certificate that cannot be read would fail each request instead of the boot. */
+function checkTls(tls: ConnectionOptions): void {
+  try {
+    createSecureContext(tls)
+  } catch (error) {
+    throw new OptionsError(`upstream: option tls cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+}

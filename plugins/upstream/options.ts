@@ -3,13 +3,17 @@ import { Type } from 'typebox'
 const time = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
 
+const pem = { title: 'PEM: a string, a Buffer, or an array of them' }
+const versions = [Type.Literal('TLSv1.2'), Type.Literal('TLSv1.3')]
+
 export const options = Type.Object({
-  endpoints: Type.Array(Type.Union([Type.String(), Type.Object({ url: Type.String() })]), {
+  endpoints: Type.Array(Type.Union([Type.String({ title: 'a url' }), Type.Object({ url: Type.String() })]), {
     minItems: 1,
     description: 'Addresses of the service: `http://host:port/base`, `https://host`, `unix:/path`; or `{ url }`.'
   }),
   host: Type.String({
-    minLength: 1,
+    pattern: "^(?:[A-Za-z0-9._~!$&'()*+=%-]+|\\[[0-9A-Fa-f:.]+\\])(?::\\d{1,5})?$",
+    title: '"preserve", "rewrite" or a host',
     default: 'preserve',
     description: 'The Host sent: `preserve` the client’s, `rewrite` to the endpoint’s own, or a fixed one.'
   }),
@@ -30,13 +34,16 @@ export const options = Type.Object({
   }),
   tls: Type.Object(
     {
-      ca: Type.Optional(Type.Unknown()),
-      cert: Type.Optional(Type.Unknown()),
-      key: Type.Optional(Type.Unknown()),
-      passphrase: Type.Optional(Type.String()),
-      servername: Type.Optional(Type.String()),
-      rejectUnauthorized: Type.Boolean({ default: true }),
-      ALPNProtocols: Type.Optional(Type.Array(Type.String()))
+      ca: Type.Optional(Type.Unknown({ ...pem, description: 'The authorities trusted instead of those of Node.' })),
+      cert: Type.Optional(Type.Unknown({ ...pem, description: 'The certificate the gateway shows.' })),
+      key: Type.Optional(Type.Unknown({ ...pem, description: 'Its key.' })),
+      pfx: Type.Optional(Type.Unknown({ title: 'PKCS#12', description: 'Certificate and key in one.' })),
+      passphrase: Type.Optional(Type.String({ description: 'Of the key.' })),
+      servername: Type.Optional(Type.String({ description: 'The name asked for and verified; else that of the url.' })),
+      rejectUnauthorized: Type.Boolean({ default: true, description: 'Verifies the certificate of the endpoint.' }),
+      minVersion: Type.Optional(Type.Union(versions, { description: 'The oldest TLS spoken; else that of Node.' })),
+      maxVersion: Type.Optional(Type.Union(versions, { description: 'The newest TLS spoken; else that of Node.' })),
+      ciphers: Type.Optional(Type.String({ description: 'Those allowed, as OpenSSL names them.' }))
     },
     { default: {}, description: 'For https, as node:tls takes it; certificates are verified by default.' }
   ),
