@@ -1,11 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ClientRequest } from './client.js'
+import type { ClientRequest, ClientSocket } from './client.js'
 import { errors, GatewayError } from './errors.js'
-
-/** Refusals after which the connection is in a known state and can go on. */
-const harmless = new Set(['GTW_ERR_LOOP', 'GTW_ERR_METHOD', 'GTW_ERR_EXPECTATION'])
 
 type Thrown = Error & { statusCode?: unknown; code?: unknown }
 
@@ -18,7 +15,8 @@ export function errorHandler(name: string): (error: unknown, request: FastifyReq
     log(request, error, own, status)
     const raw = request.raw as ClientRequest
     raw.call?.retract()
-    if (raw.refusal !== undefined && !harmless.has(raw.refusal.code)) reply.header('connection', 'close')
+    // Admission left the connection in doubt.
+    if ((raw.socket as ClientSocket | undefined)?.closing) reply.header('connection', 'close')
     const problem = own ?? foreign(error, status)
     if (status === 405) reply.header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
     // RFC 9209 §2.1; RFC 9111 §3: an error of the gateway is nothing to be stored.
