@@ -383,7 +383,11 @@ t.test('a refused request is logged with its own target, and no secret of it is'
   await ask(t, port, get(`${fields}X-A: secret\0\r\n`, '/broken'))
   await ask(t, port, get(fields + close, '/good'))
   const text = JSON.stringify(lines)
-  t.match(text, '"url":"/wanted"')
+  // The reason and the access log.
+  t.same(
+    lines.filter(({ status }) => status === 400).map(({ url }) => url),
+    ['/wanted', '/wanted']
+  )
   t.match(text, '"url":"/good"')
   t.match(text, 'HPE_INVALID_HEADER_TOKEN')
   t.notMatch(text, /secret/i)
