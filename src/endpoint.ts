@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { OptionsError } from './errors.js'
 import { http1 } from './transport/http1.js'
@@ -45,7 +44,7 @@ export class Endpoint {
       address,
       basePath,
       host: host === 'preserve' ? undefined : host === 'rewrite' ? authority : host,
-      tls: secure ? { ...options.tls, ...serverName(options.tls, address) } : undefined,
+      tls: secure ? (options.tls ?? {}) : undefined,
       connectTimeout: timeouts.connect,
       responseTimeout: timeouts.response,
       bodyTimeout: timeouts.body,
@@ -109,12 +108,6 @@ export class Endpoint {
   readonly #done = (): void => {
     this.pending--
   }
-}
-
-/** RFC 6066 §3: no SNI for an address; the certificate is then checked against the address. */
-function serverName(tls: ConnectionOptions | undefined, address: TransportOptions['address']): ConnectionOptions {
-  if (tls?.servername !== undefined || !('host' in address) || isIP(address.host) !== 0) return {}
-  return { servername: address.host }
 }
 
 interface Target {

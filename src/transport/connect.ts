@@ -17,11 +17,9 @@ export function connect(
     ...(onread === undefined ? { allowHalfOpen: true } : { onread })
   }
   if (secure === undefined) return net.connect(where as net.NetConnectOpts)
-  const host = 'host' in address ? address.host : ''
   const socket = tls.connect({
     ALPNProtocols: ['http/1.1'],
-    // RFC 6066 §3: "Literal IPv4 and IPv6 addresses are not permitted in "HostName"."
-    ...(host !== '' && net.isIP(host) === 0 ? { servername: host } : {}),
+    ...serverName(address),
     rejectUnauthorized: true,
     ...secure,
     ...where,
@@ -31,6 +29,11 @@ export function connect(
     owner.session = session
   })
   return socket
+}
+
+/** RFC 6066 §3: "Literal IPv4 and IPv6 addresses are not permitted in "HostName"."; they are checked as addresses. */
+export function serverName(address: TransportOptions['address']): { servername?: string } {
+  return 'host' in address && net.isIP(address.host) === 0 ? { servername: address.host } : {}
 }
 
 /** Why no connection came about; without a cause it took too long. No byte of a request has been sent. */

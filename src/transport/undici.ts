@@ -3,6 +3,7 @@ import { type Dispatcher, Pool } from 'undici'
 import { Body, type Source } from '../body.js'
 import { type ErrorCode, GatewayError } from '../errors.js'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
+import { serverName } from './connect.js'
 import type { Transport, TransportOptions, TransportStatistics } from './transport.js'
 
 const hop = new Set(
@@ -18,7 +19,7 @@ const small = 65_536
 /**
  * The same contract over undici's Pool: what `http1` is measured and tested against, not what the gateway runs on.
  * It has no upgrades, no trailers of requests and no Expect, its queue has no bound, and it does not tell a request
- * that a stale connection may have lost from one that was refused.
+ * that a stale connection may have lost from one that was refused. Over https by address, it verifies the name in Host.
  */
 export function undiciTransport(options: TransportOptions): Transport {
   return new UndiciTransport(options)
@@ -62,14 +63,16 @@ class UndiciTransport implements Transport {
       if (request.aborted) throw new GatewayError('GTW_ERR_CLIENT_GONE', { unsent: true })
       if (request.upgrade !== undefined)
         throw new GatewayError('GTW_ERR_UPGRADE', { detail: 'not served over undici', unsent: true })
-      const { basePath, host } = this.#options
+      const { address, basePath, host, tls } = this.#options
       this.#pool.dispatch(
         {
           method: request.method as Dispatcher.HttpMethod,
           path: request.path === '*' ? '*' : basePath + request.path,
           headers: fieldsOf(request, host),
-          body: request.body ?? null
-        },
+          body: request.body ?? null,
+          // undici would take the name from the request's Host, and that may be the client's.
+          servername: tls === undefined ? null : (tls.servername ?? serverName(address).servername ?? null)
+        } as Dispatcher.DispatchOptions,
         new Handler(request, resolve, reject) as Dispatcher.DispatchHandler
       )
     })
