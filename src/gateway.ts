@@ -12,7 +12,7 @@ import { clientError, listener } from './listener.js'
 import { Logs } from './logs.js'
 import { checkOptions } from './options.js'
 import { type TrustProxy, trust } from './peer.js'
-import { errorHandler } from './problem.js'
+import { allow, errorHandler } from './problem.js'
 import type { EndpointFilter, UpstreamFilter } from './types.js'
 import type { Upstream } from './upstream.js'
 import { virtualHosts } from './virtual-host.js'
@@ -158,7 +158,7 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
       raw.headers['content-type'] = undefined
     }
     if (raw.refusal !== undefined) done(raw.refusal)
-    else if (raw.answered) void reply.code(204).header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS').send()
+    else if (raw.answered) void reply.code(204).header('allow', allow).send()
     else done()
   })
   return app
@@ -175,7 +175,7 @@ function trusts(setting: TrustProxy | undefined) {
 /** The client left before its answer was complete. */
 function gone(this: unknown): void {
   const response = this as ClientResponse
-  if (response.writableFinished || response.listenerCount('close') === 0) return
+  if (response.writableFinished) return
   const error = new GatewayError('GTW_ERR_CLIENT_GONE')
   if (!response.headersSent) response.statusCode = error.statusCode
   response.req.call?.abort(error)

@@ -2,6 +2,11 @@ import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import type { ClientRequest } from './client.js'
 import { GatewayError } from './errors.js'
 
+/** The endpoints a request was sent to, oldest first, by their names in logs. */
+export function attemptsOf({ raw }: FastifyRequest): string[] | undefined {
+  return (raw as ClientRequest).call?.attempts.map(({ url }) => url)
+}
+
 /** Fastify's own log lines, cut down to what a gateway wants: at most one line a request that went well. */
 export class Logs extends LogController {
   readonly #access: boolean
@@ -15,7 +20,6 @@ export class Logs extends LogController {
 
   override requestCompleted(_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     if (!this.#access) return
-    const { call } = request.raw as ClientRequest
     request.log.info(
       {
         method: request.method,
@@ -24,7 +28,7 @@ export class Logs extends LogController {
         status: reply.statusCode,
         client: request.ip,
         duration: Math.round(reply.elapsedTime * 1_000) / 1_000,
-        attempts: call?.attempts.map(({ url }) => url),
+        attempts: attemptsOf(request),
         // Fastify tells of an error only where there are no onResponse hooks.
         aborted: reply.raw.destroyed || undefined
       },
@@ -35,8 +39,7 @@ export class Logs extends LogController {
   /** An answer that broke off: the client's leaving is nothing to report, the upstream's is. */
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'GTW_ERR_CLIENT_GONE') return
-    const attempts = (request.raw as ClientRequest).call?.attempts.map(({ url }) => url)
-    request.log.warn({ err: error, code: error.code, attempts }, 'the answer broke off')
+    request.log.warn({ err: error, code: error.code, attempts: attemptsOf(request) }, 'the answer broke off')
   }
 
   override defaultErrorLog(): void {}

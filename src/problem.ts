@@ -3,6 +3,10 @@ import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientRequest, ClientSocket } from './client.js'
 import { errors, GatewayError } from './errors.js'
+import { attemptsOf } from './logs.js'
+
+/** RFC 9110 §10.2.1, where the gateway answers for all of its routes. */
+export const allow = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 type Thrown = Error & { statusCode?: unknown; code?: unknown }
 
@@ -18,7 +22,7 @@ export function errorHandler(name: string): (error: unknown, request: FastifyReq
     // Admission left the connection in doubt.
     if ((raw.socket as ClientSocket | undefined)?.closing) reply.header('connection', 'close')
     const problem = own ?? foreign(error, status)
-    if (status === 405) reply.header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+    if (status === 405) reply.header('allow', allow)
     // RFC 9209 §2.1; RFC 9111 §3: an error of the gateway is nothing to be stored.
     const details = problem.code === undefined ? '' : `; details="${problem.code}"`
     reply.header('proxy-status', `${name}; error=${problem.proxyStatus}${details}`).header('cache-control', 'no-store')
@@ -42,11 +46,10 @@ function foreign(error: Thrown, status: number): { code: string | undefined; pro
 }
 
 function log(request: FastifyRequest, error: Error, own: GatewayError | undefined, status: number): void {
-  const attempts = (request.raw as ClientRequest).call?.attempts.map(({ url }) => url)
   const level = own?.code === 'GTW_ERR_CLIENT_GONE' || status < 500 ? 'info' : 'error'
   const told = own === undefined ? { err: error } : { code: own.code, err: own.cause }
   request.log[level](
-    { ...told, status, method: request.method, url: request.originalUrl, attempts },
+    { ...told, status, method: request.method, url: request.originalUrl, attempts: attemptsOf(request) },
     own?.detail ?? error.message
   )
 }

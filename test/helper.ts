@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import { type AddressInfo, connect, createServer as createRawServer, type Socket } from 'node:net'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { proxy, upstream } from '../plugins/index.js'
@@ -10,18 +10,7 @@ export async function origin(t: Test, listener: RequestListener): Promise<string
   return serve(t, createServer(listener))
 }
 
-/** An origin that writes its answers byte by byte itself. */
-export async function rawOrigin(t: Test, listener: (socket: Socket) => void): Promise<string> {
-  return serve(
-    t,
-    createRawServer({ allowHalfOpen: true }, socket => {
-      socket.on('error', () => {})
-      listener(socket)
-    })
-  )
-}
-
-async function serve(t: Test, server: Server | ReturnType<typeof createRawServer>): Promise<string> {
+async function serve(t: Test, server: Server): Promise<string> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -72,10 +61,4 @@ export function exchange(port: number, bytes: string | Buffer): Promise<string> 
     socket.on('error', reject)
     socket.on('close', () => resolve(answer))
   })
-}
-
-export async function bodyOf(message: IncomingMessage): Promise<string> {
-  let text = ''
-  for await (const chunk of message.setEncoding('latin1')) text += chunk
-  return text
 }
