@@ -20,6 +20,7 @@ export class Call implements UpstreamRequest {
   trailers: (() => IncomingHttpHeaders | undefined) | undefined = undefined
   readonly upgrade: string | undefined
   readonly attempts: Endpoint[] = []
+  preferred: Endpoint | undefined = undefined
   aborted = false
   onAbort: ((reason: Error) => void) | undefined = undefined
   /** What the filters answered, once they have. */

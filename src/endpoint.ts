@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { OptionsError } from './errors.js'
+import { serverName } from './transport/connect.js'
 import { http1 } from './transport/http1.js'
 import type { Transport, TransportOptions, TransportStatistics } from './transport/transport.js'
 import { undiciTransport } from './transport/undici.js'
@@ -17,34 +18,86 @@ export interface EndpointOptions {
   connections: number
   queue: number
   transport: 'http1' | 'undici'
+  /** The name of the service at this address, for Host (`rewrite`) and TLS; that of the url when left out. */
+  authority?: string | undefined
+  /** Its part of the requests, beside the others' (default 1); 0 drains it. */
+  weight?: number | undefined
+  /** 0 (default) is asked first; a higher one is a backup. */
+  priority?: number | undefined
+  labels?: Labels | undefined
 }
+
+/** What tells endpoints apart for a subset: `{ version: 'canary' }`. */
+export type Labels = Readonly<Record<string, string>>
+
+/** Whoever keeps an endpoint in lists is told what concerns them; an upstream. */
+export interface EndpointOwner {
+  /** It is blocked, or no longer blocked, for this reason. */
+  blocked(endpoint: Endpoint, reason: string, detail: string): void
+  unblocked(endpoint: Endpoint, reason: string): void
+  /** Its place among the others (weight, drain) is another one. */
+  changed(endpoint: Endpoint): void
+  /** Its share while it starts slowly is another one. */
+  ramped(endpoint: Endpoint): void
+}
+
+/** Told of each request that begins (1) or ends (-1) at an endpoint. */
+export type PendingListener = (endpoint: Endpoint, change: 1 | -1) => void
+
+const nobody: EndpointOwner = { blocked() {}, unblocked() {}, changed() {}, ramped() {} }
 
 /** One address of an upstream, with its own connections. */
 export class Endpoint {
   /** Its name in options, logs and metrics. */
   readonly url: string
+  readonly options: Readonly<EndpointOptions>
+  readonly address: TransportOptions['address']
+  /** Put before each path; '' or '/base'. */
+  readonly basePath: string
+  /** Its host and port as they are written in a Host field. */
+  readonly authority: string
+  /** What node:tls is given, with the name to verify; undefined for http. */
+  readonly tls: ConnectionOptions | undefined
+  readonly priority: number
+  readonly labels: Labels
   /** Requests under way; one ends when its answer's body has ended. */
   pending = 0
+  /** With so many pending it is full, and passed over. */
+  limit = Number.POSITIVE_INFINITY
+  /** Told of `pending`; kept by the upstream. */
+  listeners: readonly PendingListener[] = []
+  /** It has left its upstream, and serves what it was given before. */
+  removed = false
   readonly #transport: Transport
-  readonly #reasons = new Set<string>()
-  readonly #changed: () => void
+  readonly #reasons = new Map<string, Block>()
+  readonly #owner: EndpointOwner
+  #suspicions = 0
+  #weight: number
+  #ramp = 1
+  #draining = false
 
-  /**
-   * @param changed called when the endpoint becomes available or stops being so
-   * @throws OptionsError when the url cannot be read
-   */
-  constructor(options: EndpointOptions, changed: () => void = () => {}) {
+  /** @throws OptionsError when the url, the authority or the weight cannot be read */
+  constructor(options: EndpointOptions, owner: EndpointOwner = nobody) {
     const { address, basePath, authority, secure, url } = parseUrl(options.url)
     if (options.tls !== undefined && !secure)
       throw new OptionsError(`upstream: ${options.url} has tls options but is not https`)
     this.url = url
-    this.#changed = changed
+    this.options = options
+    this.address = address
+    this.basePath = basePath
+    this.authority = options.authority === undefined ? authority : parseAuthority(url, options.authority)
+    this.priority = checkCount(url, 'priority', options.priority ?? 0, 127)
+    this.labels = options.labels ?? {}
+    this.#weight = checkCount(url, 'weight', options.weight ?? 1, 65_535)
+    this.#owner = owner
+    const { hostname } = new URL(`http://${this.authority}`)
+    this.tls = secure ? { ...serverName(unbracketed(hostname)), ...options.tls } : undefined
     const { timeouts, host } = options
     const transportOptions: TransportOptions = {
       address,
       basePath,
-      host: host === 'preserve' ? undefined : host === 'rewrite' ? authority : host,
-      tls: secure ? (options.tls ?? {}) : undefined,
+      host: host === 'preserve' ? undefined : host === 'rewrite' ? this.authority : host,
+      tls: this.tls,
       connectTimeout: timeouts.connect,
       responseTimeout: timeouts.response,
       bodyTimeout: timeouts.body,
@@ -56,58 +109,155 @@ export class Endpoint {
     this.#transport = options.transport === 'undici' ? undiciTransport(transportOptions) : http1(transportOptions)
   }
 
+  /** Nothing blocks it, and it is not being drained. */
   get available(): boolean {
-    return this.#reasons.size === 0
+    return this.#reasons.size === 0 && !this.draining
   }
 
-  /** Why it is not available: one reason a plugin, so that no plugin undoes what another one did. */
+  /** Why it is blocked: one reason a plugin, so that no plugin undoes what another one did. */
   get reasons(): string[] {
-    return [...this.#reasons]
+    return [...this.#reasons.keys()]
+  }
+
+  /** The reasons in words: `health: connect refused; outlier: 5 answers of 5xx in a row`. */
+  get why(): string {
+    const blocks = [...this.#reasons].map(([reason, { detail }]) => (detail === '' ? reason : `${reason}: ${detail}`))
+    if (this.draining) blocks.push('draining')
+    return blocks.join('; ')
+  }
+
+  get blocked(): boolean {
+    return this.#reasons.size > 0
+  }
+
+  /** Blocked by more than suspicions, so that not even an upstream in panic asks it. */
+  get refused(): boolean {
+    return this.#reasons.size > this.#suspicions
   }
 
   get connections(): Readonly<TransportStatistics> {
     return this.#transport.statistics
   }
 
-  /** Takes the endpoint out of the candidates until the same reason is lifted. */
-  block(reason: string): void {
-    const { size } = this.#reasons
-    this.#reasons.add(reason)
-    if (size === 0) this.#changed()
+  /** Its part of the requests, beside the others'; a whole number up to 65,535. 0 drains it. */
+  get weight(): number {
+    return this.#weight
+  }
+
+  set weight(weight: number) {
+    if (weight === this.#weight) return
+    this.#weight = checkCount(this.url, 'weight', weight, 65_535)
+    this.#owner.changed(this)
+  }
+
+  /** The part of its weight that counts while it starts slowly, above 0 and up to 1. */
+  get ramp(): number {
+    return this.#ramp
+  }
+
+  set ramp(ramp: number) {
+    if (!(ramp > 0 && ramp <= 1)) throw new RangeError(`ramp is ${ramp}, but must be above 0 and at most 1`)
+    if (ramp === this.#ramp) return
+    this.#ramp = ramp
+    this.#owner.ramped(this)
+  }
+
+  get effectiveWeight(): number {
+    return this.#weight * this.#ramp
+  }
+
+  get draining(): boolean {
+    return this.#draining || this.#weight === 0
+  }
+
+  /** No new requests, but those of clients that are bound to it (`request.preferred`). */
+  drain(): void {
+    this.#drain(true)
+  }
+
+  /** Ends `drain()`. */
+  resume(): void {
+    this.#drain(false)
+  }
+
+  /**
+   * Takes the endpoint out of the candidates until the same reason is lifted.
+   * @param options `detail` says what happened, for logs. A `suspicion` is what a check believes: it does not count
+   * when the upstream panics.
+   */
+  block(reason: string, { detail = '', suspicion = false }: { detail?: string; suspicion?: boolean } = {}): void {
+    if (this.#reasons.has(reason)) return
+    this.#reasons.set(reason, { detail, suspicion })
+    if (suspicion) this.#suspicions++
+    this.#owner.blocked(this, reason, detail)
   }
 
   unblock(reason: string): void {
-    if (this.#reasons.delete(reason) && this.#reasons.size === 0) this.#changed()
+    const block = this.#reasons.get(reason)
+    if (block === undefined) return
+    this.#reasons.delete(reason)
+    if (block.suspicion) this.#suspicions--
+    this.#owner.unblocked(this, reason)
   }
 
   /** One attempt, over this endpoint's connections. */
   async send(request: UpstreamRequest): Promise<UpstreamResponse> {
-    this.pending++
+    this.#count(1)
     let response: UpstreamResponse
     try {
       response = await this.#transport.send(request)
     } catch (error) {
-      this.pending--
+      this.#count(-1)
       throw error
     }
     const held = response.socket ?? response.body
-    if (Buffer.isBuffer(held)) this.pending--
+    if (Buffer.isBuffer(held)) this.#count(-1)
     else held.once('close', this.#done)
     return response
   }
 
-  /** Idle connections close at once, busy ones as they finish. */
+  /** Idle connections close at once, busy ones as they finish; nothing else is sent. */
   close(): Promise<void> {
     return this.#transport.close()
+  }
+
+  /** As `close()`, but what is still sent is served: a request may have picked the endpoint just before it left. */
+  retire(): void {
+    this.#transport.retire()
   }
 
   destroy(): void {
     this.#transport.destroy()
   }
 
-  readonly #done = (): void => {
-    this.pending--
+  #drain(draining: boolean): void {
+    if (this.#draining === draining) return
+    this.#draining = draining
+    this.#owner.changed(this)
   }
+
+  #count(change: 1 | -1): void {
+    this.pending += change
+    const { listeners } = this
+    for (let i = 0; i < listeners.length; i++) (listeners[i] as PendingListener)(this, change)
+  }
+
+  readonly #done = (): void => this.#count(-1)
+}
+
+interface Block {
+  detail: string
+  suspicion: boolean
+}
+
+function checkCount(url: string, name: string, value: number, most: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value
+  throw new OptionsError(`upstream: the ${name} of ${url} is ${value}, but must be a whole number from 0 to ${most}`)
+}
+
+/** The brackets of an IPv6 address belong to the URL, not to the address. */
+function unbracketed(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '')
 }
 
 interface Target {
@@ -132,8 +282,7 @@ function parseUrl(text: string): Target {
   if (port === '0') throw new OptionsError(`upstream: the endpoint ${text} has port 0; write the port it listens on`)
   const secure = protocol === 'https:'
   const basePath = pathname.replace(/\/+$/, '')
-  // The brackets of an IPv6 address belong to the URL, not to the address.
-  const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80) }
+  const address = { host: unbracketed(hostname), port: Number(port) || (secure ? 443 : 80) }
   return { address, basePath, authority: host, secure, url: `${protocol}//${host}${basePath}` }
 }
 
@@ -146,6 +295,14 @@ function parseUnix(text: string): Target {
   const url = `unix:${path}${basePath === '' ? '' : `:${basePath}`}`
   // RFC 9110 §7.2 wants a Host, and a socket file has no name on the network.
   return { address: { path }, basePath, authority: 'localhost', secure: false, url }
+}
+
+function parseAuthority(url: string, authority: string): string {
+  const text = `http://${authority}`
+  if (/^[^\s\\/?#@]+$/.test(authority) && URL.canParse(text)) return new URL(text).host
+  throw new OptionsError(
+    `upstream: the authority of ${url} is ${JSON.stringify(authority)}, but must be a host, or a host and a port`
+  )
 }
 
 function unreadable(text: string): OptionsError {

@@ -29,6 +29,12 @@ export const errors = {
   GTW_ERR_NO_UPSTREAM: [500, 'proxy_configuration_error', 'No upstream is registered in the scope of this route.'],
   GTW_ERR_INTERNAL: [500, 'proxy_internal_error', 'The gateway failed while it handled the request.'],
   GTW_ERR_NO_ENDPOINT: [503, 'destination_unavailable', 'No endpoint of the upstream is available.'],
+  GTW_ERR_OVERLOADED: [503, 'connection_limit_reached', 'The upstream is serving as many requests as it may.'],
+  GTW_ERR_CIRCUIT_OPEN: [
+    503,
+    'destination_unavailable',
+    'The upstream failed too often and is left alone for a while.'
+  ],
   GTW_ERR_POOL_FULL: [503, 'connection_limit_reached', 'Too many requests are waiting for the upstream.'],
   GTW_ERR_DNS: [502, 'dns_error', 'The name of the upstream could not be resolved.'],
   GTW_ERR_CONNECT: [502, 'connection_refused', 'The upstream could not be reached.'],
@@ -60,6 +66,8 @@ export interface GatewayErrorOptions {
   cause?: unknown
   /** True when no byte of the request can have reached an upstream's application, so that it may be sent again. */
   unsent?: boolean
+  /** Seconds after which asking again makes sense; sent as Retry-After. */
+  retryAfter?: number
 }
 
 /**
@@ -75,6 +83,7 @@ export class GatewayError extends Error {
   readonly proxyStatus: string
   readonly detail: string | undefined
   readonly unsent: boolean
+  readonly retryAfter: number | undefined
 
   constructor(code: ErrorCode, options: GatewayErrorOptions = {}) {
     const [statusCode, proxyStatus, sentence] = errors[code]
@@ -85,6 +94,7 @@ export class GatewayError extends Error {
     this.proxyStatus = proxyStatus
     this.detail = options.detail
     this.unsent = options.unsent ?? false
+    this.retryAfter = options.retryAfter
   }
 }
 

@@ -23,6 +23,7 @@ export function errorHandler(name: string): (error: unknown, request: FastifyReq
     if ((raw.socket as ClientSocket | undefined)?.closing) reply.header('connection', 'close')
     const problem = own ?? foreign(error, status)
     if (status === 405) reply.header('allow', allow)
+    if (own?.retryAfter !== undefined) reply.header('retry-after', Math.ceil(own.retryAfter))
     // RFC 9209 §2.1; RFC 9111 §3: an error of the gateway is nothing to be stored.
     const details = problem.code === undefined ? '' : `; details="${problem.code}"`
     reply.header('proxy-status', `${name}; error=${problem.proxyStatus}${details}`).header('cache-control', 'no-store')

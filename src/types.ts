@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Endpoint } from './endpoint.js'
+import type { Tier } from './tier.js'
 
 /** One question to the upstream: what a filter reads, changes and hands on. */
 export interface UpstreamRequest {
@@ -24,6 +25,8 @@ export interface UpstreamRequest {
   readonly aborted: boolean
   /** Endpoints tried already, oldest first. */
   readonly attempts: Endpoint[]
+  /** A wish: it is picked unless it is blocked, full or was tried. Draining does not matter. */
+  preferred: Endpoint | undefined
   /** Told of each interim answer (1xx, but not 101) as it arrives. */
   onInterim: ((statusCode: number, headers: IncomingHttpHeaders) => void) | undefined
   /** For the transport that holds the request: runs once when the call is given up. Set it to `undefined` when done. */
@@ -53,5 +56,12 @@ export type UpstreamFilter = (request: UpstreamRequest, next: Send) => Promise<U
 /** Runs for each attempt, around one endpoint. */
 export type EndpointFilter = (request: UpstreamRequest, next: Send, endpoint: Endpoint) => Promise<UpstreamResponse>
 
-/** Picks one of the candidates (never empty): all are available, none was tried in this call while another is left. */
-export type Balancer = (candidates: readonly Endpoint[], request: UpstreamRequest) => Endpoint
+/**
+ * Picks one of the candidates, which are never none. Their array is the same one until something changes that a policy
+ * may have prepared for: who is available, members, weights.
+ *
+ * Endpoints that this call has tried and full ones are among them; a policy passes them over (`passed`), or the upstream
+ * takes the next one in the list. `tier` has the members that are not available, too, for policies that give a key the
+ * same endpoint while others come and go.
+ */
+export type Balancer = (candidates: readonly Endpoint[], request: UpstreamRequest, tier: Tier) => Endpoint

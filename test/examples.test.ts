@@ -32,7 +32,9 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   },
   'plugins/upstream/README.md': {
     'app.js': [['/a', 'GET /a']],
-    'services.js': [['/orders/1', 'GET /base/orders/1']]
+    'services.js': [['/orders/1', 'GET /base/orders/1']],
+    'weights.js': [['/a', 'GET /a']],
+    'by-hand.js': [['/a', 'GET /a']]
   },
   'plugins/proxy/README.md': {
     'app.js': [['/a', 'GET /a']],
@@ -60,15 +62,22 @@ async function unpack(t: Test, page: string): Promise<string> {
   const directory = `${root}dist/examples/${process.pid}/${page.replaceAll('/', '-')}/`
   mkdirSync(directory, { recursive: true })
   t.teardown(() => rmSync(directory, { recursive: true }))
-  const url = await origin(t, ({ method, url, headers }, response) => {
-    const customer = headers['x-customer']
-    response.end(`${method} ${url}${customer === undefined ? '' : ` x-customer=${customer}`}`)
-  })
+  const urls = new Map<string, string>()
+  for (const port of ['3000', '3001', '3002']) {
+    const url = await origin(t, ({ method, url, headers }, response) => {
+      const customer = headers['x-customer']
+      response.end(`${method} ${url}${customer === undefined ? '' : ` x-customer=${customer}`}`)
+    })
+    urls.set(`http://127.0.0.1:${port}`, url)
+  }
   for (const { language, name, code } of examples(page)) {
     if (!isCode(language)) continue
-    const { outputText } = ts.transpileModule(code.replaceAll('http://127.0.0.1:3000', url), {
-      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 }
-    })
+    const { outputText } = ts.transpileModule(
+      code.replace(/http:\/\/127\.0\.0\.1:300[012]/g, url => urls.get(url) as string),
+      {
+        compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 }
+      }
+    )
     writeFileSync(directory + name.replace(/ts$/, 'js'), outputText)
   }
   return directory

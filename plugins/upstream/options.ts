@@ -6,10 +6,32 @@ const time = (value: number, description: string) =>
 const pem = { title: 'PEM: a string, a Buffer, or an array of them' }
 const versions = [Type.Literal('TLSv1.2'), Type.Literal('TLSv1.3')]
 
+/** One endpoint, where more than its url is to be said. */
+const endpoint = Type.Object({
+  url: Type.String(),
+  weight: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+  priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 127 })),
+  labels: Type.Optional(Type.Record(Type.String(), Type.String(), { title: 'an object of strings' })),
+  authority: Type.Optional(Type.String({ minLength: 1 }))
+})
+
 export const options = Type.Object({
-  endpoints: Type.Array(Type.Union([Type.String({ title: 'a url' }), Type.Object({ url: Type.String() })]), {
-    minItems: 1,
-    description: 'Addresses of the service: `http://host:port/base`, `https://host`, `unix:/path`; or `{ url }`.'
+  endpoints: Type.Array(Type.Union([Type.String({ title: 'a url' }), endpoint]), {
+    description:
+      'Addresses of the service: `http://host:port/base`, `https://host`, `unix:/path`; or `{ url, weight, priority, labels, authority }`. `[]` where discovery brings them.'
+  }),
+  spill: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: 0.5,
+    description:
+      'With a smaller share of a priority available, a part of its requests goes to the next one; 0: all stay while one is left.'
+  }),
+  panic: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: 0,
+    description: 'With a smaller share available, and no backups, what health checks say is ignored; 0: never.'
   }),
   host: Type.String({
     pattern: "^(?:[A-Za-z0-9._~!$&'()*+=%-]+|\\[[0-9A-Fa-f:.]+\\])(?::\\d{1,5})?$",

@@ -19,7 +19,7 @@ export function connect(
   if (secure === undefined) return net.connect(where as net.NetConnectOpts)
   const socket = tls.connect({
     ALPNProtocols: ['http/1.1'],
-    ...serverName(address),
+    ...('host' in address ? serverName(address.host) : {}),
     rejectUnauthorized: true,
     ...secure,
     ...where,
@@ -32,8 +32,8 @@ export function connect(
 }
 
 /** RFC 6066 §3: "Literal IPv4 and IPv6 addresses are not permitted in "HostName"."; they are checked as addresses. */
-export function serverName(address: TransportOptions['address']): { servername?: string } {
-  return 'host' in address && net.isIP(address.host) === 0 ? { servername: address.host } : {}
+export function serverName(host: string): { servername?: string } {
+  return net.isIP(host) === 0 ? { servername: host } : {}
 }
 
 /** Why no connection came about; without a cause it took too long. No byte of a request has been sent. */

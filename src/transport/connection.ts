@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.js'
+import { isIdempotent } from '../method.js'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
 import { connect, connectError } from './connect.js'
 import type { Parser } from './parser.js'
@@ -46,11 +47,6 @@ const empty = Buffer.alloc(0)
 const expectTimeout = 1_000
 /** A body up to this size travels with its head in one buffer. */
 const smallBody = 16_384
-/** RFC 9110 §9.2.2, and the registered methods of WebDAV and QUERY that are idempotent too. */
-const idempotent = new Set(
-  'GET HEAD OPTIONS TRACE PUT DELETE QUERY PROPFIND PROPPATCH MKCOL COPY MOVE REPORT SEARCH'.split(' ')
-)
-
 /** One connection to the endpoint: serves one exchange after the other (RFC 9112 §9.3), never pipelined. */
 export class Connection implements ReaderOwner, SenderOwner {
   /** In the pool's time; 0 for none. */
@@ -297,7 +293,7 @@ export class Connection implements ReaderOwner, SenderOwner {
       this.#served > 0 &&
       !this.#reader.answered &&
       !exchange.again &&
-      idempotent.has(method) &&
+      isIdempotent(method) &&
       !(body instanceof Readable)
     )
   }

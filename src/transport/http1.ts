@@ -25,6 +25,7 @@ class Pool implements Transport, Owner {
   #opened = 0
   #reused = 0
   #closing: Promise<void> | undefined = undefined
+  #retired = false
   #onClosed: (() => void) | undefined = undefined
 
   constructor(options: TransportOptions) {
@@ -65,6 +66,11 @@ class Pool implements Transport, Owner {
     return this.#closing
   }
 
+  retire(): void {
+    this.#retired = true
+    for (const connection of this.#idle.slice()) connection.drop()
+  }
+
   destroy(): void {
     void this.close()
     for (const exchange of this.#waiting) this.#refuse(exchange, shut())
@@ -90,7 +96,7 @@ class Pool implements Transport, Owner {
       connection.start(exchange)
       return
     }
-    if (this.#waiting.size > 0 || this.#closing !== undefined) connection.drop()
+    if (this.#waiting.size > 0 || this.#retired || this.#closing !== undefined) connection.drop()
     else this.#idle.push(connection)
   }
 

@@ -46,8 +46,10 @@ export interface Transport {
    */
   send(request: UpstreamRequest): Promise<UpstreamResponse>
   readonly statistics: Readonly<TransportStatistics>
-  /** Closes idle connections now, busy ones as they finish. */
+  /** Closes idle connections now, busy ones as they finish; sends nothing else. */
   close(): Promise<void>
+  /** Keeps no connection from now on: closes idle ones, and others once they have served what they were opened for. */
+  retire(): void
   /** Closes everything now. */
   destroy(): void
 }

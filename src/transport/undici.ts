@@ -25,6 +25,10 @@ export function undiciTransport(options: TransportOptions): Transport {
   return new UndiciTransport(options)
 }
 
+function nameOf(address: TransportOptions['address']): string | undefined {
+  return 'host' in address ? serverName(address.host).servername : undefined
+}
+
 class UndiciTransport implements Transport {
   readonly #options: TransportOptions
   readonly #pool: Pool
@@ -71,12 +75,15 @@ class UndiciTransport implements Transport {
           headers: fieldsOf(request, host),
           body: request.body ?? null,
           // undici would take the name from the request's Host, and that may be the client's.
-          servername: tls === undefined ? null : (tls.servername ?? serverName(address).servername ?? null)
+          servername: tls === undefined ? null : (tls.servername ?? nameOf(address) ?? null)
         } as Dispatcher.DispatchOptions,
         new Handler(request, resolve, reject) as Dispatcher.DispatchHandler
       )
     })
   }
+
+  /** undici's pool has nothing of the kind: its idle connections close after their time. */
+  retire(): void {}
 
   async close(): Promise<void> {
     await this.#pool.close()

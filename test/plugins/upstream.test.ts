@@ -73,6 +73,19 @@ t.test('an endpoint that refuses the connection is answered 502 without its addr
   t.notMatch(answer.text, '127.0.0.1')
 })
 
+t.test('an endpoint that is an address answers to the name of its service', async t => {
+  const seen: (string | undefined)[] = []
+  const url = await origin(t, (request, response) => {
+    seen.push(request.headers.host)
+    response.end()
+  })
+  const app = gateway()
+  app.register(upstream, { endpoints: [{ url, authority: 'svc.example' }], host: 'rewrite' })
+  app.register(proxy)
+  t.equal((await ask(await listen(t, app), '/')).status, 200)
+  t.same(seen, ['svc.example'])
+})
+
 t.test('closing the app closes the connections of the upstream', async t => {
   const url = await origin(t, (_request, response) => response.end())
   const app = gateway()
@@ -86,21 +99,37 @@ t.test('closing the app closes the connections of the upstream', async t => {
   t.equal(endpoint?.connections.idle, 0)
 })
 
-const url = 'an array that is not empty, each a url or an object { url }'
+const url = 'an array, each a url or an object { url }'
 const mistakes: [options: object, message: string][] = [
   [{}, `option endpoints is missing: ${url}`],
   [{ endpoints: 'http://a' }, `option endpoints is "http://a", but must be ${url}`],
-  [{ endpoints: [] }, `option endpoints is [], but must be ${url}`],
+  [{ endpoints: [] }, 'option endpoints is [], but must name an endpoint unless discovery brings them'],
   [{ endpoints: [1] }, 'option endpoints[0] is 1, but must be a url or an object { url }'],
   [
     { endpoints: [{ url: 'http://a', wieght: 2 }] },
-    'there is no option endpoints[0].wieght; the options of endpoints[0] are url'
+    'there is no option endpoints[0].wieght; the options of endpoints[0] are url, weight, priority, labels, authority'
   ],
   [
     { endpoints: ['localhost:3000'] },
-    'the endpoint "localhost:3000" is not an address; write http://host:port, https://host or unix:/path'
+    'option endpoints: the endpoint "localhost:3000" is not an address; write http://host:port, https://host or unix:/path'
   ],
-  [{ endpoints: ['http://a', 'http://a/'] }, 'the endpoint http://a is there twice; name each one once'],
+  [
+    { endpoints: ['http://a', 'http://a/'] },
+    'option endpoints: the endpoint http://a is there twice; name each one once'
+  ],
+  [
+    { endpoints: [{ url: 'http://a', weight: -1 }] },
+    'option endpoints[0].weight is -1, but must be a whole number from 0 to 65535'
+  ],
+  [
+    { endpoints: [{ url: 'http://a', authority: 'a b' }] },
+    'option endpoints: the authority of http://a is "a b", but must be a host, or a host and a port'
+  ],
+  [
+    { endpoints: [{ url: 'http://a', labels: { version: 2 } }] },
+    'option endpoints[0].labels is {"version":2}, but must be an object of strings'
+  ],
+  [{ endpoints: ['http://a'], panic: 50 }, 'option panic is 50, but must be a number from 0 to 1'],
   [{ endpoints: ['http://a'], host: 'a b' }, 'option host is "a b", but must be "preserve", "rewrite" or a host'],
   [
     { endpoints: ['http://a'], host: 'a\r\nX: y' },
@@ -123,7 +152,7 @@ const mistakes: [options: object, message: string][] = [
   ],
   [
     { endpoints: ['http://a'], weight: 1 },
-    'there is no option weight; the options are endpoints, host, timeouts, connections, queue, tls, transport'
+    'there is no option weight; the options are endpoints, spill, panic, host, timeouts, connections, queue, tls, transport'
   ]
 ]
 

@@ -113,6 +113,7 @@ export function question(more: Partial<Question> = {}): Question {
     signal: undefined as never,
     aborted: false,
     attempts: [],
+    preferred: undefined,
     onInterim: undefined,
     onAbort: undefined,
     ...more
