@@ -210,6 +210,7 @@ export class Endpoint {
       this.#count(-1)
       throw error
     }
+    response.endpoint = this
     const held = response.socket ?? response.body
     if (Buffer.isBuffer(held)) this.#count(-1)
     else held.once('close', this.#done)

@@ -46,6 +46,8 @@ export interface UpstreamResponse {
   trailers?: (() => IncomingHttpHeaders | undefined) | undefined
   /** With status 101: the connection, now speaking the other protocol; bytes behind the head are unshifted into it. */
   socket?: Duplex | undefined
+  /** Who answered; undefined when a filter did. */
+  endpoint?: Endpoint | undefined
 }
 
 export type Send = (request: UpstreamRequest) => Promise<UpstreamResponse>

@@ -214,3 +214,27 @@ t.test('a switched connection is pending until it closes', async t => {
   await closed
   t.equal(one.pending, 0)
 })
+
+t.test('an answer tells which endpoint gave it', async t => {
+  const a = endpoint(t, await origin(t, (_request, response) => response.end('whole')))
+  t.equal((await a.send(question())).endpoint, a)
+  const b = endpoint(t, await origin(t, (_request, response) => response.write('the first part')))
+  const { endpoint: answered, body } = await b.send(question())
+  t.equal(answered, b)
+  ;(body as Readable).destroy()
+})
+
+t.test('whoever watches an endpoint is told when its requests begin and end', async t => {
+  const a = endpoint(t, await origin(t, (_request, response) => response.end('whole')))
+  const told: [number, number][] = []
+  a.listeners = [(endpoint, change) => told.push([change, endpoint.pending])]
+  await a.send(question())
+  a.destroy()
+  await t.rejects(a.send(question()))
+  t.same(told, [
+    [1, 1],
+    [-1, 0],
+    [1, 1],
+    [-1, 0]
+  ])
+})

@@ -203,7 +203,15 @@ export class Connection implements ReaderOwner, SenderOwner {
     // As node:http does: the next 'data' listener makes it flow again.
     ;(socket as { readableFlowing: boolean | null }).readableFlowing = null
     if (rest.length > 0) socket.unshift(rest)
-    exchange.resolve({ statusCode, statusMessage, headers, body: empty, trailers: undefined, socket })
+    exchange.resolve({
+      statusCode,
+      statusMessage,
+      headers,
+      body: empty,
+      trailers: undefined,
+      socket,
+      endpoint: undefined
+    })
   }
 
   // The owner of the sender.

@@ -158,7 +158,7 @@ export class Reader {
     const fields = this.#trailers
     const trailers = fields === undefined ? undefined : () => fields
     this.#expecting = false
-    const response = { statusCode, statusMessage, headers, body, trailers, socket: undefined }
+    const response = { statusCode, statusMessage, headers, body, trailers, socket: undefined, endpoint: undefined }
     this.#owner.complete(response, this.#persistent && !surplus, keepAlive)
   }
 
@@ -167,7 +167,7 @@ export class Reader {
     const body = new Body(this.#owner)
     this.#body = body
     const trailers = this.#decoding ? () => body.trailers : undefined
-    this.#owner.begun({ statusCode, statusMessage, headers, body, trailers, socket: undefined })
+    this.#owner.begun({ statusCode, statusMessage, headers, body, trailers, socket: undefined, endpoint: undefined })
     if (content.length > 0 && !body.feed(content)) this.#owner.pause()
   }
 
