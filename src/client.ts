@@ -1,6 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Call } from './call.js'
+import type { Drain } from './drain.js'
 import type { GatewayError } from './errors.js'
 import { hasToken } from './fields.js'
 import type { Peer } from './peer.js'
@@ -14,6 +15,8 @@ export interface ClientSocket extends Socket {
   broken?: boolean
   /** Served so far; counted where there is a limit. */
   requests?: number
+  /** Of the listener that accepted it. */
+  drain?: Drain
 }
 
 /** A client's request as node:http reads it, with what admission found out about it. */
@@ -89,7 +92,7 @@ export class ClientResponse extends ServerResponse<ClientRequest> {
   override writeHead(...values: [status: number, ...rest: unknown[]]): this {
     const { req } = this
     // What is left of the body would be read as the next request, or keep a client that waits for 100 waiting.
-    if (req.hasBody && !req.complete && values[0] >= 200) {
+    if (values[0] >= 200 && ((req.hasBody && !req.complete) || (req.socket as ClientSocket).drain?.begun)) {
       this.shouldKeepAlive = false
       closeBehind(req)
     }

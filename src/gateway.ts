@@ -47,7 +47,8 @@ export const gatewayOptions = Type.Object({
       keepAlive: time(75_000, 'Of an idle connection.'),
       body: time(60_000, 'Without a byte of a request body, or with a client that does not read its answer.'),
       request: time(0, 'For a whole request, from its forwarding to the end of its answer.'),
-      tunnel: time(600_000, 'Without a byte on an upgraded connection.')
+      tunnel: time(600_000, 'Without a byte on an upgraded connection.'),
+      close: time(30_000, 'For what is under way when the gateway closes; then it is cut.')
     },
     { default: {}, description: 'Deadlines towards clients in milliseconds; 0 switches one off.' }
   ),
@@ -122,8 +123,14 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   const onError = errorHandler(name)
   const constraints = options.routerOptions?.constraints
 
+  const onCut = (connections: number) => {
+    app.log.warn({ connections }, `connections still in use after ${timeouts.close} ms were cut`)
+  }
+
   const app: FastifyInstance = fastify({
     bodyLimit: Number.MAX_SAFE_INTEGER,
+    // The listener itself knows when an idle connection may be closed.
+    forceCloseConnections: false,
     ...given,
     routerOptions: { ...options.routerOptions, constraints: { host: virtualHosts(), ...constraints } },
     ...(trustProxy === undefined ? {} : { trustProxy }),
@@ -134,7 +141,7 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
     logController: new Logs(accessLog),
     rewriteUrl: admission({ paths, trust: trusts(trustProxy), via, limits }),
     frameworkErrors: (error, request, reply) => onError(error, request, reply),
-    serverFactory: handler => listener(handler, { https, via: name, upgrades, timeouts, limits }),
+    serverFactory: handler => listener(handler, { https, via: name, upgrades, timeouts, limits, onCut }),
     clientErrorHandler: (error: Error, socket: ClientSocket) => clientError(error, socket, name, app.log)
   } as FastifyServerOptions) as unknown as FastifyInstance
 

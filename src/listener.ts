@@ -3,6 +3,7 @@ import { createServer as createSecureServer, type ServerOptions as SecureServerO
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { ClientRequest, ClientResponse, type ClientSocket, closeBehind, discard, linger } from './client.js'
+import { Drain } from './drain.js'
 import { type ErrorCode, errors, GatewayError } from './errors.js'
 
 /** What a listener allows its clients. Times are milliseconds, 0: no deadline. */
@@ -10,8 +11,10 @@ export interface ListenerOptions {
   https: SecureServerOptions | undefined
   via: string
   upgrades: readonly string[]
-  timeouts: { header: number; keepAlive: number; body: number }
+  timeouts: { header: number; keepAlive: number; body: number; close: number }
   limits: { url: number; header: number; connections: number; requestsPerConnection: number }
+  /** Told how many connections were cut when the time to close was over. */
+  onCut(connections: number): void
 }
 
 /** The server under the gateway: node:http with its limits set and what it would do in silence answered. */
@@ -71,6 +74,7 @@ export function listener(handler: RequestListener, options: ListenerOptions): Se
   server.on('timeout', (socket: ClientSocket) => {
     stalled(socket, timeouts.body, via)
   })
+  new Drain(server, timeouts.close, options.onCut)
   return server
 }
 

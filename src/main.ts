@@ -7,9 +7,6 @@ import fp from 'fastify-plugin'
 import { blame, importAppFile, isApp } from './app-file.js'
 import { explainListen, help, parse, type RunCommand } from './cli.js'
 
-/** How long requests in flight may take to finish once the process is told to stop. */
-const grace = 30_000
-
 let app: FastifyInstance | undefined
 let verbose = /^(debug|trace)$/i.test(process.env.LOG_LEVEL ?? '')
 let stopping: { signal: NodeJS.Signals; at: number } | undefined
@@ -79,14 +76,7 @@ function stop(signal: NodeJS.Signals): void {
   }
   stopping = { signal, at: performance.now() }
   if (app === undefined) process.exit(0)
-  const { log, server } = app
-  log.info(`${signal}: finishing the requests in flight`)
-  setTimeout(() => {
-    log.warn(`requests still in flight after ${grace / 1_000} s were cut off`)
-    process.exit(0)
-  }, grace).unref()
-  // A connection that is busy now is kept alive after its answer, and the server would wait for its idle timeout.
-  setInterval(() => server.closeIdleConnections?.(), 100).unref()
+  app.log.info(`${signal}: finishing the requests in flight`)
   app.close().then(() => process.exit(0), fail)
 }
 

@@ -2,7 +2,8 @@ import { type IncomingHttpHeaders, type OutgoingHttpHeaders, STATUS_CODES } from
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import type { ClientRequest, ClientResponse } from './client.js'
+import type { ClientRequest, ClientResponse, ClientSocket } from './client.js'
+import { Frames, goingAway } from './websocket.js'
 
 /** What the upstream switched with: its connection and the head of its answer, to which hooks may have added. */
 export interface Switch {
@@ -29,11 +30,52 @@ export function tunnel(request: ClientRequest, response: ClientResponse, answer:
   })
   join(client, upstream)
   join(upstream, client)
+  const { drain } = client as ClientSocket
+  const leave = request.upgradeTo === 'websocket' ? farewell(upstream, client) : () => {}
+  const entry = { leave, destroy: () => upstream.destroy() }
+  drain?.tunnels.add(entry)
   client.once('close', () => {
+    drain?.tunnels.delete(entry)
     // The access log and onResponse hooks of an upgraded request run when its tunnel ends.
     response.statusCode = 101
     response.emit('finish')
   })
+  if (drain?.begun) leave()
+}
+
+/**
+ * RFC 6455 §7.1.2: ends a WebSocket with a Close frame to the client, between two frames of the upstream. The client's own
+ * Close goes on to the upstream, which then closes the connection.
+ *
+ * @returns what begins it
+ */
+function farewell(upstream: Duplex, client: Duplex): () => void {
+  const frames = new Frames()
+  let leaving = false
+  const say = () => {
+    upstream.removeListener('data', follow)
+    client.write(goingAway)
+    // What the upstream says now is for nobody.
+    upstream.resume()
+    upstream.once('end', () => client.end())
+  }
+  const follow = (chunk: Buffer) => {
+    const end = frames.push(chunk)
+    if (!leaving) return
+    if (!client.write(end === -1 ? chunk : chunk.subarray(0, end))) {
+      upstream.pause()
+      client.once('drain', () => upstream.resume())
+    }
+    if (end !== -1) say()
+  }
+  upstream.on('data', follow)
+  return () => {
+    if (leaving || client.destroyed || upstream.destroyed) return
+    leaving = true
+    upstream.unpipe(client)
+    if (frames.between) say()
+    else upstream.resume()
+  }
 }
 
 /** Ends a connection in a way that tells a part from the whole. */
