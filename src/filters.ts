@@ -1,8 +1,10 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from './endpoint.js'
 import { GatewayError, OptionsError } from './errors.js'
 import type { EndpointFilter, Send, UpstreamFilter } from './types.js'
 import type { Upstream } from './upstream.js'
+
+type RouteListener = (route: RouteOptions) => void
 
 /** What one Fastify scope holds of the upstream half. A child scope has its own, linked to its parent's. */
 export class Scope {
@@ -10,12 +12,16 @@ export class Scope {
   readonly #plain: UpstreamFilter[] = []
   readonly #inner: UpstreamFilter[] = []
   readonly #endpoint: EndpointFilter[] = []
+  readonly #children: Scope[] = []
+  readonly #routes: RouteOptions[] = []
+  readonly #routeListeners: RouteListener[] = []
   #upstream: Upstream | undefined
   /** All filters and the upstream in one function; composed once, when the app is ready. */
   send: Send | undefined
 
   constructor(parent?: Scope) {
     this.#parent = parent
+    if (parent !== undefined) parent.#children.push(this)
   }
 
   /** The upstream of this scope, or of the nearest scope around it. */
@@ -42,8 +48,19 @@ export class Scope {
     this.#endpoint.push(filter)
   }
 
+  addRoute(route: RouteOptions): void {
+    this.#routes.push(route)
+    for (const scope of this.#path()) for (const listener of scope.#routeListeners) listener(route)
+  }
+
+  eachRoute(listener: RouteListener): void {
+    this.#routeListeners.push(listener)
+    this.#tellRoutes(listener)
+  }
+
   /** Plain filters first, then inner ones, whatever the order of registration; a parent's before a child's. */
   compose(): void {
+    this.#routes.length = 0
     const scopes = this.#path()
     const filters = [...scopes.flatMap(scope => scope.#plain), ...scopes.flatMap(scope => scope.#inner)]
     const endpointFilters = scopes.flatMap(scope => scope.#endpoint)
@@ -57,6 +74,11 @@ export class Scope {
     return parent === undefined ? [this] : [...parent.#path(), this]
   }
 
+  #tellRoutes(listener: RouteListener): void {
+    for (const route of this.#routes) listener(route)
+    for (const child of this.#children) child.#tellRoutes(listener)
+  }
+
   #writable(filter: unknown): void {
     if (typeof filter !== 'function') throw new OptionsError('a filter is a function: (request, next) => next(request)')
     if (this.send !== undefined) throw new OptionsError('filters are added before the app is ready, in a plugin')
@@ -67,6 +89,14 @@ export const kScope = Symbol('headgate.scope')
 
 export function scopeOf(app: FastifyInstance): Scope {
   return (app as unknown as { [kScope]: Scope })[kScope]
+}
+
+/**
+ * Tells of each route of this scope and of those within it, as options that may still be changed. Fastify's onRoute tells
+ * only of those that come later, and `app.get()` behind `app.register(plugin)` comes before the plugin is loaded.
+ */
+export function eachRoute(app: FastifyInstance, listener: RouteListener): void {
+  scopeOf(app).eachRoute(listener)
 }
 
 /** The first filter is the outermost. */

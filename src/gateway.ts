@@ -203,6 +203,9 @@ function addScopes(app: FastifyInstance): void {
   }
   open(app)
   app.addHook('onRegister', instance => open(instance, scopeOf(instance)))
+  app.addHook('onRoute', function noteRoute(this: FastifyInstance, route) {
+    scopeOf(this).addRoute(route)
+  })
   app.addHook('onReady', async () => {
     for (const scope of scopes) scope.compose()
   })

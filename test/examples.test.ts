@@ -36,6 +36,7 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
     'weights.js': [['/a', 'GET /a']],
     'by-hand.js': [['/a', 'GET /a']]
   },
+  'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/proxy/README.md': {
     'app.js': [['/a', 'GET /a']],
     'rewrite.js': [
