@@ -1,0 +1,94 @@
+import { type Endpoint, type EndpointFilter, type ErrorCode, GatewayError } from '../../src/index.js'
+import { Latency } from './latency.js'
+import { Memory } from './memory.js'
+import { type Clock, checkNumber, now, type Policy, type Random } from './policy.js'
+import { type Load, lessLoaded } from './two-choices.js'
+
+export interface PeakEwmaOptions {
+  /** Milliseconds after which a third of a peak is left; 10 seconds by default. */
+  decay?: number
+  /** Milliseconds that a failure counts as, beside the time it took; a second by default. */
+  penalty?: number
+  clock?: Clock
+  random?: Random
+}
+
+/** Finagle's, too: more than any latency, so that an endpoint nobody knows yet is tried by one request at a time. */
+const unknown = 2 ** 47
+
+/** What an endpoint, or the way to it, has to answer for; not the client's doing, nor limits of the gateway. */
+const faults = new Set<ErrorCode>([
+  'GTW_ERR_DNS',
+  'GTW_ERR_CONNECT',
+  'GTW_ERR_CONNECT_TIMEOUT',
+  'GTW_ERR_TLS',
+  'GTW_ERR_TLS_CERTIFICATE',
+  'GTW_ERR_RESET',
+  'GTW_ERR_RESPONSE_TIMEOUT',
+  'GTW_ERR_RESPONSE_INCOMPLETE',
+  'GTW_ERR_RESPONSE_HEAD_TOO_LARGE',
+  'GTW_ERR_BAD_RESPONSE',
+  'GTW_ERR_DEADLINE'
+])
+
+/**
+ * Of two that are drawn the one that will probably answer sooner: latency by requests under way, by weight. The latency
+ * is that until the head of an answer; a failure (an error of the upstream, a 5xx) counts as a slow answer.
+ */
+export function peakEwma(options: PeakEwmaOptions = {}): Policy {
+  const { decay = 10_000, penalty = 1_000, clock = now, random = Math.random } = options
+  checkNumber('peakEwma', 'decay', decay, 1)
+  checkNumber('peakEwma', 'penalty', penalty, 0)
+  const latencies = new WeakMap<Endpoint, Latency>()
+  const latencyOf = (endpoint: Endpoint): Latency => {
+    let latency = latencies.get(endpoint)
+    if (latency === undefined) {
+      latency = new Latency(decay)
+      latencies.set(endpoint, latency)
+    }
+    return latency
+  }
+  const lists = new Memory((candidates: readonly Endpoint[]) => candidates.map(latencyOf))
+  let known: readonly Latency[] = []
+  let time = 0
+  const load: Load = (endpoint, place) => cost(endpoint, known[place] as Latency, time)
+  const policy: Policy = (candidates, request) => {
+    known = lists.of(candidates)
+    time = clock()
+    return lessLoaded(candidates, request, random, load)
+  }
+  policy.filter = measure(latencyOf, penalty, clock)
+  return policy
+}
+
+function cost({ pending, effectiveWeight }: Endpoint, latency: Latency, time: number): number {
+  if (!latency.known) return pending === 0 ? 0 : (unknown + pending) / effectiveWeight
+  return (latency.at(time) * (pending + 1)) / effectiveWeight
+}
+
+function measure(latencyOf: (endpoint: Endpoint) => Latency, penalty: number, clock: Clock): EndpointFilter {
+  return function measureLatency(request, next, endpoint) {
+    const latency = latencyOf(endpoint)
+    const start = clock()
+    return next(request).then(
+      response => {
+        const time = clock()
+        latency.observe(time - start + (response.statusCode >= 500 ? penalty : 0), time)
+        return response
+      },
+      (error: unknown) => {
+        const time = clock()
+        if (isFault(error)) latency.observe(time - start + penalty, time)
+        // A body that is on its way may be what it waited for.
+        else if (request.body === undefined || Buffer.isBuffer(request.body)) latency.outlast(time - start, time)
+        throw error
+      }
+    )
+  }
+}
+
+/** What was given up has the reason as its cause: a deadline is held against the endpoint, a client that left is not. */
+function isFault(error: unknown): boolean {
+  if (!(error instanceof GatewayError)) return false
+  return error.code === 'GTW_ERR_CLIENT_GONE' ? isFault(error.cause) : faults.has(error.code)
+}

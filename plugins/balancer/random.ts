@@ -1,0 +1,17 @@
+import { type Endpoint, passed } from '../../src/index.js'
+import type { Policy, Random } from './policy.js'
+
+const mostDraws = 8
+
+/** Any of them, each as likely as another, whatever the weights. */
+export function random({ random = Math.random }: { random?: Random } = {}): Policy {
+  return (candidates, request) => {
+    let endpoint = draw(candidates, random)
+    for (let draws = 1; draws < mostDraws && passed(endpoint, request); draws++) endpoint = draw(candidates, random)
+    return endpoint
+  }
+}
+
+function draw(candidates: readonly Endpoint[], random: Random): Endpoint {
+  return candidates[Math.floor(random() * candidates.length)] as Endpoint
+}

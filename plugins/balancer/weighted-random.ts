@@ -1,0 +1,55 @@
+import { type Endpoint, passed } from '../../src/index.js'
+import { Memory } from './memory.js'
+import type { Policy, Random } from './policy.js'
+
+const mostDraws = 8
+
+/** Any of them, as likely as its weight says. */
+export function weightedRandom({ random = Math.random }: { random?: Random } = {}): Policy {
+  const lots = new Memory<readonly Endpoint[], Lots>(candidates => new Lots(candidates))
+  return (candidates, request) => {
+    const drawn = lots.of(candidates)
+    let endpoint = drawn.draw(random)
+    for (let draws = 1; draws < mostDraws && passed(endpoint, request); draws++) endpoint = drawn.draw(random)
+    return endpoint
+  }
+}
+
+/**
+ * Vose's alias method: as many urns as endpoints, each as full as the others with one endpoint's share or with two, so
+ * that a draw is an urn and then one of the two in it, however many there are.
+ */
+class Lots {
+  readonly #endpoints: readonly Endpoint[]
+  /** The part of an urn that is its own endpoint's. */
+  readonly #own: Float64Array
+  readonly #other: Uint32Array
+
+  constructor(endpoints: readonly Endpoint[]) {
+    const count = endpoints.length
+    const total = endpoints.reduce((sum, { effectiveWeight }) => sum + effectiveWeight, 0)
+    const shares = Float64Array.from(endpoints, ({ effectiveWeight }) => (effectiveWeight * count) / total)
+    this.#endpoints = endpoints
+    this.#own = new Float64Array(count).fill(1)
+    this.#other = new Uint32Array(count)
+    const small: number[] = []
+    const large: number[] = []
+    for (const [place, share] of shares.entries()) (share < 1 ? small : large).push(place)
+    while (small.length > 0 && large.length > 0) {
+      const poor = small.pop() as number
+      const rich = large[large.length - 1] as number
+      this.#own[poor] = shares[poor] as number
+      this.#other[poor] = rich
+      const left = (shares[rich] as number) - 1 + (shares[poor] as number)
+      shares[rich] = left
+      if (left < 1) small.push(large.pop() as number)
+    }
+  }
+
+  draw(random: Random): Endpoint {
+    const point = random() * this.#endpoints.length
+    const urn = Math.floor(point)
+    const place = point - urn < (this.#own[urn] as number) ? urn : (this.#other[urn] as number)
+    return this.#endpoints[place] as Endpoint
+  }
+}
