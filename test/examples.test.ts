@@ -36,6 +36,17 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
     'weights.js': [['/a', 'GET /a']],
     'by-hand.js': [['/a', 'GET /a']]
   },
+  'plugins/balancer/README.md': {
+    'app.js': [['/a', 'GET /a']],
+    'own.js': [['/a', 'GET /a']],
+    'keys.js': [['/a', 'GET /a']],
+    'canary.js': [['/a', 'GET /a']]
+  },
+  'plugins/breaker/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
+  'plugins/limits/README.md': { 'app.js': [['/a', 'GET /a']], 'adaptive.js': [['/a', 'GET /a']] },
+  'plugins/retry/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
+  'plugins/sticky/README.md': { 'app.js': [['/a', 'GET /a']] },
+  'plugins/discovery/README.md': { 'app.js': [['/a', 'GET /a']], 'sources.js': [], 'iterator.js': [['/a', 'GET /a']] },
   'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/proxy/README.md': {
     'app.js': [['/a', 'GET /a']],
