@@ -30,11 +30,19 @@ export interface EndpointOptions {
 /** What tells endpoints apart for a subset: `{ version: 'canary' }`. */
 export type Labels = Readonly<Record<string, string>>
 
+export interface BlockOptions {
+  detail?: string
+  suspicion?: boolean
+  until?: number
+}
+
 /** Whoever keeps an endpoint in lists is told what concerns them; an upstream. */
 export interface EndpointOwner {
   /** It is blocked, or no longer blocked, for this reason. */
   blocked(endpoint: Endpoint, reason: string, detail: string): void
   unblocked(endpoint: Endpoint, reason: string): void
+  /** It will be available again at another time than was said. */
+  postponed(endpoint: Endpoint): void
   /** Its place among the others (weight, drain) is another one. */
   changed(endpoint: Endpoint): void
   /** Its share while it starts slowly is another one. */
@@ -44,7 +52,7 @@ export interface EndpointOwner {
 /** Told of each request that begins (1) or ends (-1) at an endpoint. */
 export type PendingListener = (endpoint: Endpoint, change: 1 | -1) => void
 
-const nobody: EndpointOwner = { blocked() {}, unblocked() {}, changed() {}, ramped() {} }
+const nobody: EndpointOwner = { blocked() {}, unblocked() {}, postponed() {}, changed() {}, ramped() {} }
 
 /** One address of an upstream, with its own connections. */
 export class Endpoint {
@@ -130,6 +138,14 @@ export class Endpoint {
     return this.#reasons.size > 0
   }
 
+  /** When nothing will block it any longer, on the clock of performance.now(); Infinity where that is not known. */
+  get until(): number {
+    if (this.draining) return Number.POSITIVE_INFINITY
+    let latest = 0
+    for (const { until } of this.#reasons.values()) latest = Math.max(latest, until)
+    return latest
+  }
+
   /** Blocked by more than suspicions, so that not even an upstream in panic asks it. */
   get refused(): boolean {
     return this.#reasons.size > this.#suspicions
@@ -183,11 +199,18 @@ export class Endpoint {
   /**
    * Takes the endpoint out of the candidates until the same reason is lifted.
    * @param options `detail` says what happened, for logs. A `suspicion` is what a check believes: it does not count
-   * when the upstream panics.
+   * when the upstream panics. `until` is when it will be lifted, on the clock of performance.now(), where that is known:
+   * clients are told to come back then. For a reason that is there already, `detail` and `until` are replaced.
    */
-  block(reason: string, { detail = '', suspicion = false }: { detail?: string; suspicion?: boolean } = {}): void {
-    if (this.#reasons.has(reason)) return
-    this.#reasons.set(reason, { detail, suspicion })
+  block(reason: string, { detail = '', suspicion = false, until = Number.POSITIVE_INFINITY }: BlockOptions = {}): void {
+    const known = this.#reasons.get(reason)
+    if (known !== undefined) {
+      known.detail = detail
+      known.until = until
+      this.#owner.postponed(this)
+      return
+    }
+    this.#reasons.set(reason, { detail, suspicion, until })
     if (suspicion) this.#suspicions++
     this.#owner.blocked(this, reason, detail)
   }
@@ -249,6 +272,7 @@ export class Endpoint {
 interface Block {
   detail: string
   suspicion: boolean
+  until: number
 }
 
 function checkCount(url: string, name: string, value: number, most: number): number {

@@ -6,10 +6,10 @@ import { checkOptions } from './options.js'
 
 /** Options of which each may be left out, at every level of objects. */
 export type Defaulted<T> = {
-  [K in keyof T]?: T[K] extends readonly unknown[]
+  [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[]
     ? T[K] | undefined
-    : T[K] extends object
-      ? Defaulted<T[K]> | undefined
+    : NonNullable<T[K]> extends object
+      ? Defaulted<NonNullable<T[K]>> | undefined
       : T[K] | undefined
 }
 

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { Endpoint, type EndpointOptions, type EndpointOwner, type Labels, type PendingListener } from './endpoint.js'
 import { GatewayError, OptionsError } from './errors.js'
 import { Group, type Spread } from './group.js'
+import { roundRobin } from './round-robin.js'
 import { passed, type Tier } from './tier.js'
 import type { Balancer, UpstreamRequest } from './types.js'
 
@@ -37,8 +38,8 @@ const mostGroups = 1_024
  * endpoint.drain()
  */
 export class Upstream extends EventEmitter<UpstreamEvents> {
-  /** The policy by which an endpoint is picked; each in turn unless a plugin sets another. */
-  balancer: Balancer = eachInTurn()
+  /** The policy by which an endpoint is picked: each in turn, by weight, unless a plugin sets another. */
+  balancer: Balancer
   /** Limits a request to the endpoints with these labels; undefined for all. */
   select: ((request: UpstreamRequest) => Labels | undefined) | undefined = undefined
   /** Where its endpoints come from, when it may begin without any. */
@@ -61,6 +62,8 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
   #list: readonly Endpoint[] = []
   #available: readonly Endpoint[] = []
   #availableVersion = -1
+  #soonest = Number.POSITIVE_INFINITY
+  #soonestVersion = -1
 
   /** @throws OptionsError on an unreadable or repeated url, a bad weight, priority or authority */
   constructor(
@@ -72,6 +75,7 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     this.#settings = settings
     this.#spread = { spill, panic }
     this.#random = random
+    this.balancer = roundRobin({ random })
     for (const endpoint of endpoints) this.add(endpoint)
   }
 
@@ -149,13 +153,23 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     const group = labels === undefined ? this.#all : this.#group(labels)
     if (group.version !== this.#version) group.refresh(this.#version, this.#spread)
     const tier = group.tier(this.#random)
-    if (tier === undefined) throw noEndpoint(this.endpoints, labels)
+    if (tier === undefined) throw noEndpoint(this.endpoints, labels, this.#wait())
     const { candidates } = tier
     const picked = candidates.length === 1 ? (candidates[0] as Endpoint) : this.balancer(candidates, request, tier)
     if (picked === undefined) {
       throw new GatewayError('GTW_ERR_INTERNAL', { detail: 'the balancer answered no endpoint', unsent: true })
     }
     return passed(picked, request) ? another(picked, request, tier, group) : picked
+  }
+
+  /** Seconds until an endpoint is available again, as far as that is known. */
+  #wait(): number | undefined {
+    if (this.#soonestVersion !== this.#version) {
+      this.#soonestVersion = this.#version
+      this.#soonest = this.endpoints.reduce((soonest, { until }) => Math.min(soonest, until), Number.POSITIVE_INFINITY)
+    }
+    const wait = this.#soonest - performance.now()
+    return wait === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(wait / 1_000))
   }
 
   /** Whether an endpoint with these labels can be picked. */
@@ -191,13 +205,18 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     blocked: (endpoint, reason, detail) => {
       // A reason more matters only where suspicions are told from others.
       if (this.#spread.panic > 0) this.#version++
+      this.#soonestVersion = -1
       this.emit('block', endpoint, reason, detail)
       this.#flip(endpoint)
     },
     unblocked: (endpoint, reason) => {
       if (this.#spread.panic > 0) this.#version++
+      this.#soonestVersion = -1
       this.emit('unblock', endpoint, reason)
       this.#flip(endpoint)
+    },
+    postponed: () => {
+      this.#soonestVersion = -1
     },
     changed: endpoint => {
       this.#restructure()
@@ -254,21 +273,10 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     const smallest = lists.reduce((one, other) => (other.length < one.length ? other : one))
     group = new Group(smallest.filter(endpoint => lists.every(list => list === smallest || list.includes(endpoint))))
     if (group.tiers.length === 0) return group
-    if (this.#groups.size >= mostGroups) this.#groups.clear()
+    // All begin anew, with what endpoints tell their tiers.
+    if (this.#groups.size >= mostGroups) this.#rebuild()
     this.#groups.set(name, group)
     return group
-  }
-}
-
-function eachInTurn(): Balancer {
-  let turn = 0
-  return (candidates, request) => {
-    for (let tries = candidates.length; ; tries--) {
-      // There may be fewer of them than last time.
-      if (turn >= candidates.length) turn = 0
-      const candidate = candidates[turn++] as Endpoint
-      if (tries <= 1 || !passed(candidate, request)) return candidate
-    }
   }
 }
 
@@ -289,10 +297,14 @@ function another(picked: Endpoint, request: UpstreamRequest, tier: Tier, group: 
 
 const mostTold = 10
 
-function noEndpoint(endpoints: readonly Endpoint[], labels: Labels | undefined): GatewayError {
+function noEndpoint(
+  endpoints: readonly Endpoint[],
+  labels: Labels | undefined,
+  retryAfter: number | undefined
+): GatewayError {
   const told = endpoints.slice(0, mostTold).map(({ url, why }) => `${url} (${why === '' ? 'available' : why})`)
   if (endpoints.length > mostTold) told.push(`and ${endpoints.length - mostTold} more`)
   const what = labels === undefined ? 'blocked' : `none with ${JSON.stringify(labels)}`
   const detail = told.length === 0 ? 'the upstream has no endpoints' : `${what}: ${told.join(', ')}`
-  return new GatewayError('GTW_ERR_NO_ENDPOINT', { detail, unsent: true })
+  return new GatewayError('GTW_ERR_NO_ENDPOINT', { detail, unsent: true, ...(retryAfter && { retryAfter }) })
 }

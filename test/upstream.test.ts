@@ -3,6 +3,7 @@ import { proxy, upstream } from '../plugins/index.js'
 import {
   type Endpoint,
   type EndpointInput,
+  type GatewayError,
   gateway,
   OptionsError,
   Upstream,
@@ -35,6 +36,36 @@ function picks(upstream: Upstream, times: number): string {
 t.test('each endpoint is picked in turn, from the first on', async t => {
   t.equal(picks(of('a', 'b', 'c'), 7), 'a b c a b c a')
   t.equal(picks(of('a'), 2), 'a a')
+})
+
+t.test('weights count, spread as evenly as can be', async t => {
+  t.equal(picks(of({ url: 'http://a', weight: 5 }, 'b', 'c'), 7), 'a a b a c a a')
+})
+
+t.test('when nobody is available, clients are told when somebody will be', async t => {
+  const upstream = of('a', 'b')
+  const [a, b] = upstream.endpoints as [Endpoint, Endpoint]
+  const told = () => {
+    try {
+      return upstream.pick(call()).url
+    } catch (error) {
+      return (error as GatewayError).retryAfter
+    }
+  }
+  const now = performance.now()
+  a.block('breaker', { until: now + 30_500 })
+  t.equal(told(), 'http://b')
+  b.block('breaker')
+  t.equal(told(), 31)
+  b.block('breaker', { until: now + 10_500 })
+  t.equal(told(), 11)
+  b.block('health')
+  t.equal(told(), 31, 'the later of its reasons')
+  a.drain()
+  t.equal(told(), undefined)
+  b.unblock('health')
+  b.block('breaker', { until: now - 1_000 })
+  t.equal(told(), 1, 'never less than a second')
 })
 
 t.test('a blocked endpoint is skipped until its reason is lifted', async t => {
@@ -220,7 +251,7 @@ t.test('a call that has tried all of its priority goes on to the backups', async
 
 t.test('in panic suspicions do not count, but other blocks do', async t => {
   const urls = ['http://a', 'http://b', 'http://c', 'http://d']
-  const upstream = new Upstream(urls, settings, { panic: 0.5 })
+  const upstream = new Upstream(urls, settings, { panic: 0.5, random: () => 0 })
   const [a, b, c, d] = upstream.endpoints as [Endpoint, Endpoint, Endpoint, Endpoint]
   a.block('health', { suspicion: true })
   b.block('outlier', { suspicion: true })
@@ -271,14 +302,14 @@ t.test('an added endpoint is picked, a removed one is not, and events tell of it
   const b = upstream.add({ url: 'http://b', weight: 2 })
   t.equal(said(), 'add b, up b')
   t.equal(upstream.find('http://b'), b)
-  t.same(picks(upstream, 2).split(' ').sort(), ['a', 'b'])
+  t.same(picks(upstream, 3).split(' ').sort(), ['a', 'b', 'b'])
   t.throws(() => upstream.add('http://b/'), {
     message: 'upstream: the endpoint http://b is there twice; name each one once'
   })
   b.block('health', { detail: 'refused' })
   b.block('health', { detail: 'again' })
   b.block('outlier')
-  t.equal(b.why, 'health: refused; outlier')
+  t.equal(b.why, 'health: again; outlier')
   t.equal(said(), 'block b health refused, down b, block b outlier ')
   b.unblock('outlier')
   b.unblock('health')

@@ -1,6 +1,5 @@
-import { type Endpoint, passed, type Tier, type UpstreamRequest } from '../../src/index.js'
+import { type Endpoint, Memory, passed, type Tier, type UpstreamRequest } from '../../src/index.js'
 import { mix } from './crc32.js'
-import { Memory } from './memory.js'
 import { checkFunction, checkNumber, type Key, type Policy, type Random } from './policy.js'
 import { weightedRandom } from './weighted-random.js'
 

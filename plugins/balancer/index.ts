@@ -5,7 +5,18 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
-import { type Balancer, type Endpoint, OptionsError, plugin, scopeOf, type Upstream } from '../../src/index.js'
+import {
+  type Balancer,
+  type Endpoint,
+  OptionsError,
+  plugin,
+  roundRobin,
+  scopeOf,
+  type Upstream
+} from '../../src/index.js'
+
+export { roundRobin } from '../../src/index.js'
+
 import { leastPending } from './least-pending.js'
 import { maglev } from './maglev.js'
 import { options } from './options.js'
@@ -14,7 +25,6 @@ import type { Policy } from './policy.js'
 import { powerOfTwo } from './power-of-two.js'
 import { random } from './random.js'
 import { ringHash } from './ring-hash.js'
-import { roundRobin } from './round-robin.js'
 import { SlowStart, type SlowStartOptions } from './slow-start.js'
 import type { Subset } from './subset.js'
 import { weightedRandom } from './weighted-random.js'
@@ -28,7 +38,6 @@ export type { Clock, Key, Policy, Random } from './policy.js'
 export { type PowerOfTwoOptions, powerOfTwo } from './power-of-two.js'
 export { random } from './random.js'
 export { ringHash } from './ring-hash.js'
-export { roundRobin } from './round-robin.js'
 export { type CanaryOptions, canary, firstOf, type SplitOptions, type Subset, split } from './subset.js'
 export { weightedRandom } from './weighted-random.js'
 

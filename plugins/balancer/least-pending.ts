@@ -1,6 +1,5 @@
-import { type Endpoint, passed, type Tier, type UpstreamRequest } from '../../src/index.js'
+import { type Endpoint, Memory, passed, type Tier, type UpstreamRequest } from '../../src/index.js'
 import { Heap } from './heap.js'
-import { Memory } from './memory.js'
 import { type Policy, pending } from './policy.js'
 
 /** Endpoints that a pick passes over at most; with so many tried or full ones it is left to the upstream. */

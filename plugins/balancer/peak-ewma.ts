@@ -1,6 +1,5 @@
-import { type Endpoint, type EndpointFilter, type ErrorCode, GatewayError } from '../../src/index.js'
+import { type Endpoint, type EndpointFilter, faultOf, Memory } from '../../src/index.js'
 import { Latency } from './latency.js'
-import { Memory } from './memory.js'
 import { type Clock, checkNumber, now, type Policy, type Random } from './policy.js'
 import { type Load, lessLoaded } from './two-choices.js'
 
@@ -15,21 +14,6 @@ export interface PeakEwmaOptions {
 
 /** Finagle's, too: more than any latency, so that an endpoint nobody knows yet is tried by one request at a time. */
 const unknown = 2 ** 47
-
-/** What an endpoint, or the way to it, has to answer for; not the client's doing, nor limits of the gateway. */
-const faults = new Set<ErrorCode>([
-  'GTW_ERR_DNS',
-  'GTW_ERR_CONNECT',
-  'GTW_ERR_CONNECT_TIMEOUT',
-  'GTW_ERR_TLS',
-  'GTW_ERR_TLS_CERTIFICATE',
-  'GTW_ERR_RESET',
-  'GTW_ERR_RESPONSE_TIMEOUT',
-  'GTW_ERR_RESPONSE_INCOMPLETE',
-  'GTW_ERR_RESPONSE_HEAD_TOO_LARGE',
-  'GTW_ERR_BAD_RESPONSE',
-  'GTW_ERR_DEADLINE'
-])
 
 /**
  * Of two that are drawn the one that will probably answer sooner: latency by requests under way, by weight. The latency
@@ -78,17 +62,11 @@ function measure(latencyOf: (endpoint: Endpoint) => Latency, penalty: number, cl
       },
       (error: unknown) => {
         const time = clock()
-        if (isFault(error)) latency.observe(time - start + penalty, time)
+        if (faultOf(error) !== undefined) latency.observe(time - start + penalty, time)
         // A body that is on its way may be what it waited for.
         else if (request.body === undefined || Buffer.isBuffer(request.body)) latency.outlast(time - start, time)
         throw error
       }
     )
   }
-}
-
-/** What was given up has the reason as its cause: a deadline is held against the endpoint, a client that left is not. */
-function isFault(error: unknown): boolean {
-  if (!(error instanceof GatewayError)) return false
-  return error.code === 'GTW_ERR_CLIENT_GONE' ? isFault(error.cause) : faults.has(error.code)
 }

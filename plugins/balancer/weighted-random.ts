@@ -1,5 +1,4 @@
-import { type Endpoint, passed } from '../../src/index.js'
-import { Memory } from './memory.js'
+import { type Endpoint, Memory, passed } from '../../src/index.js'
 import type { Policy, Random } from './policy.js'
 
 const mostDraws = 8

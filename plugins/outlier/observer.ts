@@ -1,5 +1,5 @@
-import type { Send, UpstreamRequest, UpstreamResponse } from '../../src/index.js'
-import { codeOf, type Fault, faultOf, faultOfStatus } from './fault.js'
+import { type ErrorCode, faultOf, type Send, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
+import { kindOf } from './fault.js'
 import type { Attempted } from './pending.js'
 import type { Watched } from './watched.js'
 
@@ -43,7 +43,7 @@ export class Observer {
     if (response.endpoint !== watched.endpoint || !watched.counts(attempt)) return response
     const { statusCode, body } = response
     if (this.#failure(response)) {
-      this.#fault(watched, faultOfStatus(statusCode), statusCode)
+      this.#fault(watched, statusCode)
       return response
     }
     // A refusal is quick, and would make those slow that do their work.
@@ -52,8 +52,8 @@ export class Observer {
     else {
       body.once('close', () => {
         if (!watched.counts(attempt)) return
-        const code = codeOf(body.errored)
-        if (code !== undefined) this.#fault(watched, 'gateway', code)
+        const code = faultOf(body.errored)
+        if (code !== undefined) this.#fault(watched, code)
         else if (body.readableEnded) this.#success(watched)
       })
     }
@@ -67,11 +67,9 @@ export class Observer {
     const waited = this.#now() - started
     // Whoever gave it up, it would have lasted longer.
     if (!uploading && waited >= this.#floor) watched.latencies.add(waited)
-    const code = codeOf(error)
+    const code = faultOf(error)
     // A deadline of the whole request may have gone by while the client was sending.
-    if (code !== undefined && !(uploading && code === 'GTW_ERR_DEADLINE')) {
-      this.#fault(watched, faultOf(code), code)
-    }
+    if (code !== undefined && !(uploading && code === 'GTW_ERR_DEADLINE')) this.#fault(watched, code)
     throw error
   }
 
@@ -80,11 +78,11 @@ export class Observer {
     tally.clear()
   }
 
-  #fault(watched: Watched, fault: Fault, what: string | number): void {
+  #fault(watched: Watched, what: ErrorCode | number): void {
     const { successes, tally } = watched
     successes.requests++
     successes.failures++
-    const reason = tally.failed(fault, what)
+    const reason = tally.failed(kindOf(what), what)
     if (reason !== undefined) this.#onOutlier(watched, reason)
   }
 }

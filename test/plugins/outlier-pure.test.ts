@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type Ejectable, type EjectionOptions, Ejections } from '../../plugins/outlier/ejections.js'
-import { codeOf, type Fault, faultOf, faultOfStatus } from '../../plugins/outlier/fault.js'
+import { type Fault, kindOf } from '../../plugins/outlier/fault.js'
 import { Latencies, type Latency, slow } from '../../plugins/outlier/latency.js'
 import { Others } from '../../plugins/outlier/others.js'
 import { Attempted, Pending } from '../../plugins/outlier/pending.js'
@@ -8,42 +8,8 @@ import { failing, Successes } from '../../plugins/outlier/success-rate.js'
 import { Tally } from '../../plugins/outlier/tally.js'
 import { type ErrorCode, errors, GatewayError } from '../../src/index.js'
 
-t.test('each error of the gateway counts as a failed connection, as a gateway error, or not at all', async t => {
-  const counted: Partial<Record<ErrorCode, Fault>> = {
-    GTW_ERR_DNS: 'connect',
-    GTW_ERR_CONNECT: 'connect',
-    GTW_ERR_CONNECT_TIMEOUT: 'connect',
-    GTW_ERR_TLS: 'connect',
-    GTW_ERR_TLS_CERTIFICATE: 'connect',
-    GTW_ERR_RESET: 'gateway',
-    GTW_ERR_RESPONSE_TIMEOUT: 'gateway',
-    GTW_ERR_BAD_RESPONSE: 'gateway',
-    GTW_ERR_RESPONSE_INCOMPLETE: 'gateway',
-    GTW_ERR_RESPONSE_HEAD_TOO_LARGE: 'gateway',
-    GTW_ERR_UPGRADE: 'gateway',
-    GTW_ERR_DEADLINE: 'gateway'
-  }
-  for (const name of Object.keys(errors)) {
-    const code = codeOf(new GatewayError(name as ErrorCode))
-    t.equal(code && faultOf(code), counted[name as ErrorCode], name)
-  }
-  t.equal(codeOf(new TypeError('a filter is wrong')), undefined)
-  t.equal(codeOf(null), undefined)
-})
-
-t.test('an attempt given up counts when a deadline is its cause', async t => {
-  const because = (cause: unknown) => codeOf(new GatewayError('GTW_ERR_CLIENT_GONE', { cause }))
-  t.equal(because(new GatewayError('GTW_ERR_DEADLINE')), 'GTW_ERR_DEADLINE')
-  t.equal(because(new GatewayError('GTW_ERR_CLIENT_GONE')), undefined)
-  t.equal(because(new Error('closed')), undefined)
-})
-
-t.test('a switch of protocols that the transport does not do is no fault of the endpoint', async t => {
-  t.equal(codeOf(new GatewayError('GTW_ERR_UPGRADE', { unsent: true })), undefined)
-})
-
 t.test('502, 503 and 504 are gateway errors, all others of the server', async t => {
-  const gateway = [500, 501, 502, 503, 504, 505, 200].filter(status => faultOfStatus(status) === 'gateway')
+  const gateway = [500, 501, 502, 503, 504, 505, 200].filter(status => kindOf(status) === 'gateway')
   t.same(gateway, [502, 503, 504])
 })
 

@@ -1,6 +1,7 @@
-import { type Endpoint, passed } from '../../src/index.js'
+import type { Endpoint } from './endpoint.js'
 import { Memory } from './memory.js'
-import type { Policy, Random } from './policy.js'
+import { passed } from './tier.js'
+import type { Balancer } from './types.js'
 
 /** Turns that a pick passes over at most; a list with so many tried or full ones in a row is left to the upstream. */
 const mostTurns = 64
@@ -12,7 +13,7 @@ const mostTurns = 64
  * A list that takes the place of another one begins at a random place, so that endpoints which come and go all the time
  * do not favour the first of the list.
  */
-export function roundRobin({ random = Math.random }: { random?: Random } = {}): Policy {
+export function roundRobin({ random = Math.random }: { random?: () => number } = {}): Balancer {
   let first = true
   const sequences = new Memory<readonly Endpoint[], Sequence>(candidates => {
     const sequence = new Sequence(candidates)
@@ -73,7 +74,7 @@ class Sequence {
   }
 
   /** Each is the first to be taken as often as its weight says. */
-  shuffle(random: Random): void {
+  shuffle(random: () => number): void {
     for (const cohort of this.#cohorts) cohort.cursor = Math.floor(random() * cohort.endpoints.length)
     let left = random() * this.#total
     this.#started = this.#cohorts.find(({ weight, endpoints }) => {
