@@ -1,7 +1,13 @@
 import type { Readable } from 'node:stream'
-import { type Endpoint, GatewayError, type Send, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
+import {
+  type Endpoint,
+  faultOf,
+  GatewayError,
+  type Send,
+  type UpstreamRequest,
+  type UpstreamResponse
+} from '../../src/index.js'
 import { Circuit, type CircuitOptions, type CircuitState } from './circuit.js'
-import { faultOf } from './fault.js'
 
 /** Told of each change; `reason` says why in words. */
 export type OnChange = (endpoint: Endpoint, state: CircuitState, reason: string, before: CircuitState) => void
@@ -61,8 +67,14 @@ export class Breaker {
       this.#period = new Period(this)
     }
     if (admitting) endpoint.unblock(reason)
-    else endpoint.block(reason, { detail: circuit.reason })
+    // A trial under way may end at any time.
+    else endpoint.block(reason, { detail: circuit.reason, ...(state === 'open' && { until: circuit.until }) })
     if (state !== before) this.#changed(endpoint, state, circuit.reason, before)
+  }
+
+  /** There is a reason to try it now. */
+  hasten(): void {
+    if (this.circuit.state === 'open') this.#expire()
   }
 
   /** Somebody has lifted the block by hand. */

@@ -55,9 +55,14 @@ export class Circuit {
     return this.state === 'closed' || (this.state === 'half-open' && this.#trials < this.#options.trials)
   }
 
-  /** Milliseconds until it may let a request through. */
+  /** When it may let a request through, on its clock; in the past when it does already. */
+  get until(): number {
+    return this.admitting ? Number.NEGATIVE_INFINITY : this.#openedAt + this.wait
+  }
+
+  /** Milliseconds until then. */
   get remaining(): number {
-    return this.admitting ? 0 : Math.max(0, this.#openedAt + this.wait - this.#now())
+    return Math.max(0, this.until - this.#now())
   }
 
   /** Lets a request through, or not; its result is to be told by one of `succeed`, `fail` and `giveUp`. */
@@ -122,8 +127,8 @@ export class Circuit {
   #open(reason: string): void {
     const { duration, longest } = this.#options
     const now = this.#now()
-    // One that closes and soon opens again has not recovered.
-    const anew = this.state === 'closed' && now - this.#closedAt >= longest
+    // One that was closed for less long than it had been open has not recovered.
+    const anew = this.state === 'closed' && now - this.#closedAt >= this.wait
     this.wait = anew ? duration : Math.min(Math.max(this.wait * 2, duration), longest)
     this.state = 'open'
     this.reason = reason

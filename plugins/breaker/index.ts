@@ -18,6 +18,9 @@ export interface BreakerFunctions {
 
 const watched = new WeakSet<Upstream>()
 
+/** Milliseconds from one time that all open circuits of an upstream are tried early to the next. */
+const lull = 1_000
+
 /**
  * A circuit breaker for each endpoint of the scope's upstream: failures open it, the endpoint gets no requests while it is
  * open, and a request on trial closes it again. Durations in milliseconds.
@@ -43,6 +46,7 @@ export default plugin(
     watched.add(upstream)
 
     const breakers = new Map<Endpoint, Breaker>()
+    let looked = Number.NEGATIVE_INFINITY
     const shared = { ...rest, statuses: new Set(statuses), now: () => performance.now(), changed }
 
     function changed(endpoint: Endpoint, state: CircuitState, reason: string, before: CircuitState): void {
@@ -51,11 +55,19 @@ export default plugin(
       if (state === 'closed') app.log.info(told, 'breaker: closed')
       else if (state === 'open' && before === 'closed') app.log.warn(told, 'breaker: open')
       else app.log.debug(told, `breaker: ${state}`)
+      if (state === 'open') lookForOthers(endpoint)
       try {
         onChange?.(endpoint, state, reason, before)
       } catch (error) {
         app.log.error(error, 'breaker: onChange threw')
       }
+    }
+
+    /** With nobody left, one of the others may have recovered; that is worth a trial each, once in a while. */
+    function lookForOthers(last: Endpoint): void {
+      if (upstream.available.length > 0 || shared.now() - looked < lull) return
+      looked = shared.now()
+      for (const [endpoint, breaker] of breakers) if (endpoint !== last) breaker.hasten()
     }
 
     function watch(endpoint: Endpoint): void {
@@ -72,6 +84,8 @@ export default plugin(
     upstream.on('remove', forget)
     upstream.on('unblock', (endpoint, reason) => {
       if (reason === 'breaker') breakers.get(endpoint)?.unblocked()
+      // What a probe found well again need not wait for its time.
+      else if (reason === 'health') breakers.get(endpoint)?.hasten()
     })
     app.addEndpointFilter(function breaker(request, next, endpoint) {
       // A scope within may have an upstream of its own.

@@ -25,7 +25,7 @@ export const options = Type.Object({
     minimum: 1,
     maximum: longestTimer,
     default: 5_000,
-    description: 'Milliseconds it stays open; twice as long each time it opens again.'
+    description: 'Milliseconds it stays open; twice as long when a trial fails, or it soon opens again.'
   }),
   longest: Type.Integer({
     minimum: 1,

@@ -104,7 +104,7 @@ export class Detector {
     watched.ejected = true
     watched.clear(now)
     if (!this.#awake) this.#wake()
-    endpoint.block('outlier', { detail: reason, suspicion: true })
+    endpoint.block('outlier', { detail: reason, suspicion: true, until: now + duration })
     this.#hooks.onEject(endpoint, reason, duration)
   }
 
@@ -126,6 +126,7 @@ export class Detector {
   }
 
   readonly #unblocked = (endpoint: Endpoint, reason: string): void => {
+    if (reason === 'health') this.#return([endpoint], 'it passes its probes')
     if (reason !== 'outlier') return
     const now = this.#now()
     const watched = this.#watched.get(endpoint)

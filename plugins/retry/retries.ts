@@ -145,14 +145,15 @@ export class Retries {
     if (this.#timeout !== undefined) this.#plan.timeouts.remove(this.#timeout)
     const cause = this.#cause(outcome)
     const wait = cause === undefined ? -1 : this.#pause(outcome)
+    const last = this.#unasked(outcome) ? (this.#former ?? outcome) : outcome
     if (wait < 0) {
-      this.#hand(this.#unasked(outcome) ? (this.#former ?? outcome) : outcome)
+      this.#hand(last)
       return
     }
     const { attempts, client } = this.#request
     client.log.debug({ cause, wait, attempt: this.#made + 1, failed: attempts.at(-1)?.url }, 'retry: once more')
-    if (wait === 0) this.#again(outcome)
-    else this.#rest(wait, outcome)
+    if (wait === 0) this.#again(last)
+    else this.#rest(wait, last)
   }
 
   /** Why the request should be sent again; undefined when it should not, or cannot. */
@@ -163,7 +164,12 @@ export class Retries {
     if (response !== undefined) {
       return plan.refuses(response.statusCode) && plan.repeats(request) ? response.statusCode : undefined
     }
-    if (!(error instanceof GatewayError) || this.#unasked({ error })) return undefined
+    if (!(error instanceof GatewayError)) return undefined
+    // With nobody to be asked there may be in a moment, such as when a trial of a breaker has ended; a pick that says
+    // when is handed on with it.
+    if (this.#unasked({ error }) && (error.code !== 'GTW_ERR_NO_ENDPOINT' || error.retryAfter !== undefined)) {
+      return undefined
+    }
     return error.unsent || plan.repeats(request) ? plan.condition(error) : undefined
   }
 
@@ -174,13 +180,14 @@ export class Retries {
     return !(body instanceof Readable) || !(body.readableDidRead || body.destroyed)
   }
 
-  /** Nobody was there to be asked, so that nobody else is either. */
+  /** Nobody was there to be asked. */
   #unasked({ response }: Outcome): boolean {
     return response === undefined && this.#request.attempts.length === this.#tried
   }
 
   /** How long to wait before the next attempt; -1 when there must be none. */
-  #pause({ response, error }: Outcome): number {
+  #pause(outcome: Outcome): number {
+    const { response, error } = outcome
     const { options } = this.#plan
     const { upstream, budget, random, now, closing } = this.#place
     const failure = error as GatewayError | undefined
@@ -189,11 +196,14 @@ export class Retries {
       // What never arrived has cost the upstream nothing, and its replacement is no additional request.
       if (failure?.unsent) return 0
     } else {
+      // Whoever limits requests has let this one wait already.
+      if (failure?.code === 'GTW_ERR_OVERLOADED') return -1
       // It speaks for the endpoint that said it, and there is no other one.
       const asked = response === undefined ? (failure?.retryAfter ?? 0) * 1_000 : (retryAfter(response.headers) ?? 0)
       if (closing || asked > options.retryAfter) return -1
       wait = asked + backoff(this.#made - 1, options.backoff, random)
       if (this.#deadline !== undefined && now() + wait >= this.#deadline.due) return -1
+      if (this.#unasked(outcome)) return wait
     }
     if (budget.withdraw()) return wait
     budget.complain(this.#request.client.server.log, 'retry')

@@ -152,6 +152,11 @@ t.test('it stays open twice as long each time, up to a bound, until it was close
   clock.now += 60
   tell(circuit, '-----')
   t.equal(circuit.wait, 10)
+  circuit.expire()
+  tell(circuit, '+')
+  clock.now += 10
+  tell(circuit, '-----')
+  t.equal(circuit.wait, 10, 'closed for as long as it had been open')
 })
 
 t.test('the window counts what a list of all that happened does', async t => {

@@ -295,6 +295,51 @@ t.test('a block lifted by hand closes it', async t => {
   t.same(changes, ['open: 503', 'closed: unblocked by hand'])
 })
 
+t.test('when the last one opens, those that are open already are tried at once', async t => {
+  const states = [200, 200, 200]
+  const origins = await Promise.all(
+    states.map((_, index) => origin(t, (_request, response) => response.writeHead(states[index] as number).end()))
+  )
+  const app = compose(origins, { consecutive: 1, duration: 60_000 })
+  const port = await listen(t, app)
+  const [one, two] = app.upstream.endpoints as [Endpoint, Endpoint]
+  const open = () => app.upstream.endpoints.filter(({ blocked }) => blocked).length
+  states.fill(503)
+  while (open() < 2) await ask(port, '/')
+  const last = app.upstream.available[0] as Endpoint
+  states.fill(200)
+  states[app.upstream.endpoints.indexOf(last)] = 503
+  t.match(await ask(port, '/'), { status: 503 })
+  t.equal(open(), 1)
+  t.equal(last.blocked, true)
+  for (let count = 0; count < 4; count++) t.match(await ask(port, '/'), { status: 200 })
+  states.fill(503)
+  for (const _ of [1, 2]) t.match(await ask(port, '/'), { status: 503 })
+  const refused = await ask(port, '/')
+  t.match(refused, { status: 503, headers: { 'proxy-status': /GTW_ERR_NO_ENDPOINT/ } }, 'but not all the time')
+  t.equal(refused.headers['retry-after'], '60')
+  t.ok(one.blocked && two.blocked)
+})
+
+t.test('a probe that finds an endpoint well again brings its trial forward', async t => {
+  let status = 503
+  const url = await origin(t, (_request, response) => response.writeHead(status).end())
+  const app = compose([url], { consecutive: 1, duration: 60_000 })
+  const port = await listen(t, app)
+  await ask(port, '/')
+  const endpoint = endpointOf(app)
+  t.same(endpoint.reasons, ['breaker'])
+  endpoint.block('health')
+  endpoint.unblock('health')
+  t.same(endpoint.reasons, [])
+  await ask(port, '/')
+  t.same(endpoint.reasons, ['breaker'], 'the trial failed')
+  status = 200
+  endpoint.block('health')
+  endpoint.unblock('health')
+  for (const _ of [1, 2]) t.match(await ask(port, '/'), { status: 200 })
+})
+
 t.test('opening and closing are logged once each', async t => {
   let status = 503
   const url = await origin(t, (_request, response) => response.writeHead(status).end())

@@ -136,6 +136,15 @@ t.test('an endpoint unblocked by hand is back', async t => {
   t.equal(world.out, 'b', 'it makes room for another')
 })
 
+t.test('an endpoint that a probe finds well again is back', async t => {
+  const world = new World(three)
+  await world.ask('a', 500, 5)
+  world.endpoint('a').block('health')
+  world.endpoint('a').unblock('health')
+  t.equal(world.out, '')
+  t.equal(world.told.at(-1), 'a in: it passes its probes')
+})
+
 t.test('an endpoint that leaves makes room, one that comes is watched', async t => {
   const world = new World(three)
   const late = world.begin('a')

@@ -400,6 +400,25 @@ t.test('when nobody else can be asked, the failure before is the answer', async 
   t.match(await ask(port, '/'), { status: 503, headers: { 'proxy-status': /GTW_ERR_NO_ENDPOINT/ } })
 })
 
+t.test('when nobody can be asked for a moment, it is tried once more', async t => {
+  const { port, app } = await before(t, [await playing(t, ok)], {
+    backoff: { base: 1 },
+    budget: { share: 0, floor: 0 }
+  })
+  const [endpoint] = app.upstream.endpoints
+  endpoint?.block('test')
+  t.match(await ask(port, '/'), { status: 503, headers: { 'proxy-status': /GTW_ERR_NO_ENDPOINT/ } })
+  const { pick } = app.upstream
+  app.upstream.pick = request => {
+    app.upstream.pick = pick
+    setImmediate(() => endpoint?.unblock('test'))
+    return pick.call(app.upstream, request)
+  }
+  t.match(await ask(port, '/'), { status: 200, text: 'ok' })
+  endpoint?.block('test', { until: performance.now() + 60_000 })
+  t.match(await ask(port, '/'), { status: 503, headers: { 'retry-after': '60' } })
+})
+
 t.test('a client that leaves during a wait ends it', async t => {
   const one = await playing(t, says('no', '503 Nope', 'Retry-After: 1\r\n'))
   const log = lines()
