@@ -162,14 +162,14 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     return passed(picked, request) ? another(picked, request, tier, group) : picked
   }
 
-  /** Seconds until an endpoint is available again, as far as that is known. */
+  /** Seconds until an endpoint is available again; undefined when nobody knows, or when it may be at any moment. */
   #wait(): number | undefined {
     if (this.#soonestVersion !== this.#version) {
       this.#soonestVersion = this.#version
       this.#soonest = this.endpoints.reduce((soonest, { until }) => Math.min(soonest, until), Number.POSITIVE_INFINITY)
     }
     const wait = this.#soonest - performance.now()
-    return wait === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(wait / 1_000))
+    return wait === Number.POSITIVE_INFINITY || wait <= 0 ? undefined : Math.ceil(wait / 1_000)
   }
 
   /** Whether an endpoint with these labels can be picked. */

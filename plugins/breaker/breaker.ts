@@ -68,7 +68,7 @@ export class Breaker {
     }
     if (admitting) endpoint.unblock(reason)
     // A trial under way may end at any time.
-    else endpoint.block(reason, { detail: circuit.reason, ...(state === 'open' && { until: circuit.until }) })
+    else endpoint.block(reason, { detail: circuit.reason, until: state === 'open' ? circuit.until : 0 })
     if (state !== before) this.#changed(endpoint, state, circuit.reason, before)
   }
 

@@ -56,6 +56,9 @@ export function findPeers(only: string[] | undefined, transport: string | undefi
   const peers = [
     nodePeer('headgate', 'here', 'headgate', [], env),
     nodePeer('headgate-log', 'here', 'headgate', ['access-log'], env),
+    // Two endpoints without, and with, all that keeps an upstream answering.
+    nodePeer('headgate-two', 'here', 'headgate', ['two'], env),
+    nodePeer('headgate-ring', 'here', 'headgate', ['ring'], env),
     nodePeer(baseline, packageVersion('@fastify/reply-from'), 'reply-from'),
     nodePeer('http-proxy', packageVersion('@fastify/http-proxy'), 'http-proxy'),
     nodePeer('http-proxy-3', packageVersion('http-proxy-3'), 'http-proxy-3'),

@@ -1,13 +1,23 @@
-import { proxy, upstream } from '../../../plugins/index.js'
+import balancer, { powerOfTwo } from '../../../plugins/balancer/index.js'
+import health from '../../../plugins/health/index.js'
+import { breaker, outlier, proxy, retry, upstream } from '../../../plugins/index.js'
 import { gateway } from '../../../src/index.js'
 import { announce, originUrl } from '../../announce.js'
 import { listen } from './listen.js'
 
+const variant = process.argv[3]
+const url = originUrl()
+/** One origin under two names: a pick is a choice. */
+const two = [url, url.replace('127.0.0.1', 'localhost')]
+
 const app =
-  process.argv[3] === 'access-log'
-    ? gateway({ accessLog: true, logger: { level: 'info' } })
-    : gateway({ logger: false })
-app.register(upstream, { endpoints: [originUrl()] })
+  variant === 'access-log' ? gateway({ accessLog: true, logger: { level: 'info' } }) : gateway({ logger: false })
+app.register(upstream, { endpoints: variant === 'two' || variant === 'ring' ? two : [url] })
+if (variant === 'ring') {
+  app.register(balancer, { pick: powerOfTwo() })
+  app.register(health, { path: '/bytes/100' })
+  for (const plugin of [outlier, retry, breaker]) app.register(plugin)
+}
 app.register(proxy)
 
 announce(await listen(app))
