@@ -54,8 +54,20 @@ export type PendingListener = (endpoint: Endpoint, change: 1 | -1) => void
 
 const nobody: EndpointOwner = { blocked() {}, unblocked() {}, postponed() {}, changed() {}, ramped() {} }
 
+/** More than there can be. Infinity would be a number of its own in the heap, and each pick would have to go there. */
+export const unlimited = 2 ** 31 - 1
+
 /** One address of an upstream, with its own connections. */
 export class Endpoint {
+  // What each pick reads comes first, so that it lies together in memory.
+  /** Requests under way; one ends when its answer's body has ended. */
+  pending = 0
+  /** With so many pending it is full, and passed over. */
+  limit: number = unlimited
+  #weight: number
+  #ramp = 1
+  /** Told of `pending`; kept by the upstream. */
+  listeners: readonly PendingListener[] = []
   /** Its name in options, logs and metrics. */
   readonly url: string
   readonly options: Readonly<EndpointOptions>
@@ -68,20 +80,12 @@ export class Endpoint {
   readonly tls: ConnectionOptions | undefined
   readonly priority: number
   readonly labels: Labels
-  /** Requests under way; one ends when its answer's body has ended. */
-  pending = 0
-  /** With so many pending it is full, and passed over. */
-  limit = Number.POSITIVE_INFINITY
-  /** Told of `pending`; kept by the upstream. */
-  listeners: readonly PendingListener[] = []
   /** It has left its upstream, and serves what it was given before. */
   removed = false
   readonly #transport: Transport
   readonly #reasons = new Map<string, Block>()
   readonly #owner: EndpointOwner
   #suspicions = 0
-  #weight: number
-  #ramp = 1
   #draining = false
 
   /** @throws OptionsError when the url, the authority or the weight cannot be read */

@@ -20,25 +20,23 @@ export function weightedRandom({ random = Math.random }: { random?: Random } = {
  */
 class Lots {
   readonly #endpoints: readonly Endpoint[]
-  /** The part of an urn that is its own endpoint's. */
-  readonly #own: Float64Array
-  readonly #other: Uint32Array
+  /** Of each urn the part that is its own endpoint's, and beside it whose the rest is: a draw goes to one place. */
+  readonly #urns: Float64Array
 
   constructor(endpoints: readonly Endpoint[]) {
     const count = endpoints.length
     const total = endpoints.reduce((sum, { effectiveWeight }) => sum + effectiveWeight, 0)
     const shares = Float64Array.from(endpoints, ({ effectiveWeight }) => (effectiveWeight * count) / total)
     this.#endpoints = endpoints
-    this.#own = new Float64Array(count).fill(1)
-    this.#other = new Uint32Array(count)
+    this.#urns = new Float64Array(2 * count).fill(1)
     const small: number[] = []
     const large: number[] = []
     for (const [place, share] of shares.entries()) (share < 1 ? small : large).push(place)
     while (small.length > 0 && large.length > 0) {
       const poor = small.pop() as number
       const rich = large[large.length - 1] as number
-      this.#own[poor] = shares[poor] as number
-      this.#other[poor] = rich
+      this.#urns[2 * poor] = shares[poor] as number
+      this.#urns[2 * poor + 1] = rich
       const left = (shares[rich] as number) - 1 + (shares[poor] as number)
       shares[rich] = left
       if (left < 1) small.push(large.pop() as number)
@@ -48,7 +46,7 @@ class Lots {
   draw(random: Random): Endpoint {
     const point = random() * this.#endpoints.length
     const urn = Math.floor(point)
-    const place = point - urn < (this.#own[urn] as number) ? urn : (this.#other[urn] as number)
+    const place = point - urn < (this.#urns[2 * urn] as number) ? urn : (this.#urns[2 * urn + 1] as number)
     return this.#endpoints[place] as Endpoint
   }
 }

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { EndpointInput } from '../../src/index.js'
 
 const time = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
@@ -16,7 +17,7 @@ const endpoint = Type.Object({
 })
 
 export const options = Type.Object({
-  endpoints: Type.Array(Type.Union([Type.String({ title: 'a url' }), endpoint]), {
+  endpoints: Type.Array(Type.Unsafe<string | EndpointInput>(Type.Union([Type.String({ title: 'a url' }), endpoint])), {
     description:
       'Addresses of the service: `http://host:port/base`, `https://host`, `unix:/path`; or `{ url, weight, priority, labels, authority }`. `[]` where discovery brings them.'
   }),
