@@ -1,6 +1,8 @@
 export { default as balancer } from './balancer/index.js'
 export { default as breaker } from './breaker/index.js'
 export { default as discovery } from './discovery/index.js'
+export { default as health } from './health/index.js'
+export { default as hedge } from './hedge/index.js'
 export { default as limits } from './limits/index.js'
 export { default as outlier } from './outlier/index.js'
 export { default as proxy } from './proxy/index.js'

@@ -5,12 +5,14 @@
  * what Fastify can do: scopes, hooks, routes, and every plugin of `plugins/`.
  */
 import type { FastifyInstance } from 'fastify'
-import { proxy, upstream } from '../plugins/index.js'
+import { proxy, retry, upstream } from '../plugins/index.js'
 import { demoOrigins } from './demo.js'
 
 /** `check` is true when `headgate --check` only looks at the app: open nothing then. */
 export default async function app(app: FastifyInstance, { check }: { check: boolean }): Promise<void> {
   app.register(upstream, { endpoints: configured() ?? (await demo(app, check)) })
+  // Where nobody listens, another endpoint answers. Nothing was sent then, so that this is safe for any request.
+  app.register(retry, { on: ['connect', 'refused'] })
   // Each request that no route answers, with any method, goes to the upstream.
   app.register(proxy)
 }

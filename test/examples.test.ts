@@ -23,6 +23,7 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
       ['/api/users/7?x', 'GET /v2/users/7?x'],
       ['/api/other', 'GET /api/other']
     ],
+    'resilient.js': [['/a', 'GET /a']],
     'hosts.js': [['http://api.example/x', 'GET /x']],
     'tenant.js': [],
     'teapot.js': [
@@ -43,6 +44,8 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
     'canary.js': [['/a', 'GET /a']]
   },
   'plugins/breaker/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
+  'plugins/health/README.md': { 'app.js': [['/a', 'GET /a']], 'validate.js': [['/a', 'GET /a']] },
+  'plugins/hedge/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
   'plugins/limits/README.md': { 'app.js': [['/a', 'GET /a']], 'adaptive.js': [['/a', 'GET /a']] },
   'plugins/retry/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
   'plugins/sticky/README.md': { 'app.js': [['/a', 'GET /a']] },
