@@ -19,19 +19,13 @@ export interface Job {
   run(): Promise<number>
 }
 
-/**
- * Jobs that are due again some time after they have ended, at most so many at once; the others wait in a queue. Each
- * step costs the same, however many jobs there are.
- */
+/** Jobs that are due again some time after they have ended, at most so many at once; the others wait for their turn. */
 export class Schedule {
   readonly #parallel: number
   readonly #timers: Timers
   readonly #waiting = new Map<Job, unknown>()
   readonly #due = new Set<Job>()
   readonly #running = new Set<Job>()
-  // A queue of two stacks: a Set looks for its first member behind all that were deleted before.
-  #arrived: Job[] = []
-  #turned: Job[] = []
   #open = false
 
   constructor(parallel: number, timers: Timers = system) {
@@ -52,7 +46,6 @@ export class Schedule {
   /** It is due at once. */
   add(job: Job): void {
     this.#due.add(job)
-    this.#arrived.push(job)
     this.#fill()
   }
 
@@ -68,20 +61,14 @@ export class Schedule {
     this.#open = false
     for (const timer of this.#waiting.values()) this.#timers.clearTimeout(timer)
     for (const jobs of [this.#waiting, this.#due, this.#running]) jobs.clear()
-    this.#arrived = []
-    this.#turned = []
   }
 
   #fill(): void {
     while (this.#open && this.#running.size < this.#parallel) {
-      if (this.#turned.length === 0) {
-        this.#turned = this.#arrived.reverse()
-        this.#arrived = []
-      }
-      const job = this.#turned.pop()
+      const [job] = this.#due
       if (job === undefined) return
-      // It may have been removed while it was in the queue.
-      if (this.#due.delete(job)) void this.#run(job)
+      this.#due.delete(job)
+      void this.#run(job)
     }
   }
 

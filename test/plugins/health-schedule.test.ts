@@ -116,31 +116,3 @@ t.test('a schedule that is closed keeps no timer and starts nothing', async t =>
   t.equal(due.runs, 0)
   t.equal(clock.pending, 0)
 })
-
-t.test('a turn costs the same with ten thousand jobs as with ten', async t => {
-  const turns = 20_000
-  const cost = async (count: number): Promise<number> => {
-    const schedule = new Schedule(1, {
-      ...new Clock(),
-      setTimeout: callback => queueMicrotask(callback),
-      clearTimeout() {}
-    })
-    let left = turns
-    const begun = process.cpuUsage().user
-    await new Promise<void>(resolve => {
-      const run = async () => {
-        if (--left === 0) {
-          schedule.close()
-          resolve()
-        }
-        return 0
-      }
-      for (let i = 0; i < count; i++) schedule.add({ run })
-      schedule.start()
-    })
-    return process.cpuUsage().user - begun
-  }
-  await cost(10)
-  const [few, many] = [await cost(10), await cost(10_000)]
-  t.ok(many < 10 * few, `${many} µs against ${few} µs`)
-})
