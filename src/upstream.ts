@@ -118,8 +118,7 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     }
     this.#endpoints.set(url, endpoint)
     this.#restructure()
-    this.emit('add', endpoint)
-    this.#flip(endpoint)
+    this.#flip(endpoint, () => this.emit('add', endpoint))
     return endpoint
   }
 
@@ -206,22 +205,19 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
       // A reason more matters only where suspicions are told from others.
       if (this.#spread.panic > 0) this.#version++
       this.#soonestVersion = -1
-      this.emit('block', endpoint, reason, detail)
-      this.#flip(endpoint)
+      this.#flip(endpoint, () => this.emit('block', endpoint, reason, detail))
     },
     unblocked: (endpoint, reason) => {
       if (this.#spread.panic > 0) this.#version++
       this.#soonestVersion = -1
-      this.emit('unblock', endpoint, reason)
-      this.#flip(endpoint)
+      this.#flip(endpoint, () => this.emit('unblock', endpoint, reason))
     },
     postponed: () => {
       this.#soonestVersion = -1
     },
     changed: endpoint => {
       this.#restructure()
-      this.emit('change', endpoint)
-      this.#flip(endpoint)
+      this.#flip(endpoint, () => this.emit('change', endpoint))
     },
     ramped: endpoint => {
       this.#version++
@@ -229,13 +225,18 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     }
   }
 
-  #flip(endpoint: Endpoint): void {
+  /** Notes whether it can be picked before anybody is told, who may throw. */
+  #flip(endpoint: Endpoint, tell: () => void): void {
     const { available, removed } = endpoint
-    if (removed || available === this.#up.has(endpoint)) return
-    this.#version++
-    if (available) this.#up.add(endpoint)
-    else this.#up.delete(endpoint)
-    this.emit(available ? 'up' : 'down', endpoint)
+    const flips = !removed && available !== this.#up.has(endpoint)
+    if (flips) {
+      this.#version++
+      if (available) this.#up.add(endpoint)
+      else this.#up.delete(endpoint)
+    }
+    tell()
+    // Whoever was told may have changed it back.
+    if (flips && this.#up.has(endpoint) === available) this.emit(available ? 'up' : 'down', endpoint)
   }
 
   /** At the next pick: many may change at once. */

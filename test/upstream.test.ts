@@ -270,6 +270,16 @@ t.test('in panic suspicions do not count, but other blocks do', async t => {
   t.ok(d.available)
 })
 
+t.test('a listener that throws changes nothing about who can be picked', async t => {
+  const upstream = of('a', 'b')
+  const [a, b] = upstream.endpoints as [Endpoint, Endpoint]
+  upstream.once('block', () => {
+    throw new Error('mine')
+  })
+  t.throws(() => a.block('test'), { message: 'mine' })
+  t.same([1, 2, 3].map(() => upstream.pick(call())), [b, b, b])
+})
+
 t.test('a subset has the endpoints with its labels, in tiers and with failover of its own', async t => {
   const canary = { labels: { version: 'canary', zone: 'a' } }
   const upstream = of('a', { url: 'http://b', ...canary }, { url: 'http://c', labels: { version: 'canary' } })
