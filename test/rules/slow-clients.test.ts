@@ -5,6 +5,9 @@ import { post, recorded, statuses } from './recorder.js'
 
 const good = 'GET /good HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
+/** Milliseconds. It also ends a connection that was accepted and is not read yet: a busy machine takes its time for that. */
+const body = 500
+
 /** Sends a byte now and then until the connection ends. */
 function drip(client: Client, every: number): void {
   const timer = setInterval(() => client.send('a'), every)
@@ -21,11 +24,14 @@ t.test('headers that arrive byte by byte get 408 at the deadline, and other clie
     return client.rest()
   })
   t.same(statuses(await ask(t, port, good)), [200], 'another client is served meanwhile')
+  // All of them were accepted by then, however long that took.
+  const accepted = Date.now()
   for (const answer of await Promise.all(answers)) {
     if (!/^HTTP\/1\.1 408 [^]*\r\nconnection: close\r\n/i.test(answer)) t.fail(`no 408: ${answer}`)
   }
-  const took = Date.now() - begun
-  t.ok(took >= 450 && took < 4_000, `${took} ms`)
+  const ended = Date.now()
+  t.ok(ended - begun >= 450, `${ended - begun} ms`)
+  t.ok(ended - accepted < 10_000, `${ended - accepted} ms, and without the option 10 s`)
   t.same(await asked(), ['GET /good'])
 })
 
@@ -58,7 +64,7 @@ for (const [name, fields, part] of [
   ['chunks', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n']
 ] as const) {
   t.test(`a body by ${name} that stalls gets 408, and the request is aborted upstream`, async t => {
-    const { port, seen, lines } = await recorded(t, { timeouts: { body: 200 } })
+    const { port, seen, lines } = await recorded(t, { timeouts: { body } })
     const answer = await ask(t, port, post(fields, part))
     t.match(answer, /^HTTP\/1\.1 408 [^]*\r\nconnection: close\r\n/i)
     t.match(answer, 'GTW_ERR_REQUEST_TIMEOUT')
@@ -82,7 +88,7 @@ t.test('a body that trickles gets 408 at the deadline for requests', async t => 
 })
 
 t.test('a body that stalls behind the head of its answer closes the connection', async t => {
-  const { port, seen } = await recorded(t, { timeouts: { body: 200 } }, (_request, response) => {
+  const { port, seen } = await recorded(t, { timeouts: { body } }, (_request, response) => {
     response.writeHead(200).write('begun')
   })
   const client = new Client(t, port)
@@ -95,8 +101,10 @@ t.test('a body that stalls behind the head of its answer closes the connection',
 })
 
 t.test('a client that waits for a slow origin is not taken for a slow client', async t => {
-  const { port } = await recorded(t, { timeouts: { body: 50 } }, (_request, response) => {
-    setTimeout(() => response.setHeader('content-length', 2).end('ok'), 300)
+  const { port, app } = await recorded(t, { timeouts: { body } }, async (_request, response) => {
+    await once(app.server, 'timeout')
+    await once(app.server, 'timeout')
+    response.setHeader('content-length', 2).end('ok')
   })
   t.same(statuses(await ask(t, port, post('Content-Length: 5\r\nConnection: close\r\n', 'hello'))), [200])
 })
@@ -106,7 +114,7 @@ t.test('a client that does not read is closed, and the origin is read no faster 
   const chunk = Buffer.alloc(65_536)
   let written = 0
   let broken = false
-  const { port } = await recorded(t, { timeouts: { body: 300 } }, (_request, response) => {
+  const { port } = await recorded(t, { timeouts: { body } }, (_request, response) => {
     response.writeHead(200, { 'content-length': size })
     const write = (): void => {
       while (written < size) {
