@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { OptionsError } from './errors.js'
 
@@ -13,11 +14,25 @@ export interface RunCommand {
   port: number
   logLevel: LogLevel
   check: boolean
+  /** Processes that serve; 1: this one alone. */
+  workers: number
+  /** MiB of memory above which a worker is replaced; 0: no limit. */
+  workerMemory: number
+  /** Seconds after which a worker that stands still is replaced; 0: never. */
+  workerTimeout: number
 }
 
-export type Command = { name: 'help' } | { name: 'version' } | RunCommand
+/** To a gateway that runs. */
+export interface SignalCommand {
+  name: 'reload' | 'upgrade'
+  pid: number
+}
+
+export type Command = { name: 'help' } | { name: 'version' } | SignalCommand | RunCommand
 
 export const help = `Usage: headgate [options] [app-file]
+       headgate reload PID     loads the app file anew, as SIGHUP does
+       headgate upgrade PID    a new process takes over, as with SIGUSR2
 
 Runs the gateway that the app file describes: a .js, .mjs or .ts module whose default export is a
 function (app) => void, which registers plugins and routes on a new gateway, or an app of its own.
@@ -28,12 +43,17 @@ Options:
   --port PORT        the port to listen on, 0 for any free    (PORT, default 8080)
   --log-level LEVEL  ${logLevels.join(' ')}
                      (LOG_LEVEL, default info; an app of its own brings its own logger)
+  --workers N        processes that serve                     (WORKERS, default one a core; 1 without an app
+                     file and HEADGATE_UPSTREAM)
+  --worker-memory M  MiB above which a worker is replaced, 0: no limit   (WORKER_MEMORY, default 0)
+  --worker-timeout S seconds after which a worker that stands still is replaced, 0: never
+                     (WORKER_TIMEOUT, default 30)
   --check            load the app file, print its routes and plugins, and exit without listening
   -h, --help         print this
   -v, --version      print the version
 
 Environment:
-  HOST, PORT, LOG_LEVEL   as above; options win
+  HOST, PORT, …           as above; options win
   HEADGATE_UPSTREAM       the endpoints of the built-in app, such as http://10.0.0.1:3000,http://10.0.0.2:3000
 `
 
@@ -43,25 +63,39 @@ export function parse(argv: readonly string[], env: NodeJS.ProcessEnv): Command 
   // Asked for help, one gets help, however wrong the rest is.
   if (values.help) return { name: 'help' }
   if (values.version) return { name: 'version' }
+  const [first, second] = positionals
+  if ((first === 'reload' || first === 'upgrade') && positionals.length === 2) {
+    return { name: first, pid: readPid(first, second as string) }
+  }
   if (positionals.length > 1) {
     throw new OptionsError(
       `one app file at most, not ${positionals.length} (${positionals.join(', ')}); see headgate --help`
     )
   }
-  const setting = (flag: 'host' | 'port' | 'log-level', variable: string, fallback: string) => {
+  const setting = (
+    flag: Exclude<keyof typeof values, 'check' | 'help' | 'version'>,
+    variable: string,
+    fallback: string
+  ) => {
     if (values[flag] !== undefined) return { source: `--${flag}`, value: values[flag] }
     // `PORT= npm start` and an empty entry of an env file mean "not set".
     return { source: variable, value: env[variable] || fallback }
   }
+  // The demo origins are in the process of the gateway.
+  const demo = first === undefined && !env.HEADGATE_UPSTREAM
+  const cores = String(demo ? 1 : availableParallelism())
   return {
     name: 'run',
-    file: positionals[0],
+    file: first,
     // Not 0.0.0.0: nobody should publish a gateway by trying it. Not localhost: Fastify binds a second server for ::1,
     // which does not get the settings made on `app.server`.
     host: readHost(setting('host', 'HOST', '127.0.0.1')),
     port: readPort(setting('port', 'PORT', '8080')),
     logLevel: readLogLevel(setting('log-level', 'LOG_LEVEL', 'info')),
-    check: values.check ?? false
+    check: values.check ?? false,
+    workers: readCount(setting('workers', 'WORKERS', cores), 1, 1_024),
+    workerMemory: readCount(setting('worker-memory', 'WORKER_MEMORY', '0'), 0, 1_048_576),
+    workerTimeout: readCount(setting('worker-timeout', 'WORKER_TIMEOUT', '30'), 0, 86_400)
   }
 }
 
@@ -74,6 +108,9 @@ function readArguments(argv: readonly string[]) {
         host: { type: 'string' },
         port: { type: 'string' },
         'log-level': { type: 'string' },
+        workers: { type: 'string' },
+        'worker-memory': { type: 'string' },
+        'worker-timeout': { type: 'string' },
         check: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' }
@@ -104,6 +141,18 @@ function readPort({ source, value }: Setting): number {
     throw new OptionsError(`${source} must be a whole number from 0 to 65535, not '${value}'`)
   }
   return Number(value)
+}
+
+function readCount({ source, value }: Setting, least: number, most: number): number {
+  if (!/^\d{1,7}$/.test(value) || Number(value) < least || Number(value) > most) {
+    throw new OptionsError(`${source} must be a whole number from ${least} to ${most}, not '${value}'`)
+  }
+  return Number(value)
+}
+
+function readPid(command: string, text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text)
+  throw new OptionsError(`headgate ${command} needs the number of a process, not '${text}'`)
 }
 
 function readLogLevel({ source, value }: Setting): LogLevel {

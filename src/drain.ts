@@ -66,7 +66,8 @@ export class Drain {
       clearInterval(idle)
       clearTimeout(deadline)
       stopChecking(this.#server)
-      callback?.(error)
+      // A server whose socket was taken over does not run, and has ended like any other.
+      callback?.((error as NodeJS.ErrnoException | undefined)?.code === 'ERR_SERVER_NOT_RUNNING' ? undefined : error)
     })
   }
 

@@ -16,6 +16,8 @@ import { allow, errorHandler } from './problem.js'
 import type { EndpointFilter, UpstreamFilter } from './types.js'
 import type { Upstream } from './upstream.js'
 import { virtualHosts } from './virtual-host.js'
+import { workers } from './workers/cluster-worker.js'
+import type { Workers } from './workers/workers.js'
 
 const time = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
@@ -153,6 +155,9 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 
   addScopes(app)
+  const processes = workers()
+  app.decorate('workers', processes)
+  app.addHook('onClose', async () => processes.close())
   addForward(app, { via, paths, timeouts })
   app.setErrorHandler(onError)
   app.addHook('onRequest', function admit(request, reply, done) {
@@ -231,6 +236,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The upstream of this scope, or of the nearest scope around it. */
     readonly upstream: Upstream
+    /** The processes that serve this gateway together, also when there is but one. */
+    readonly workers: Workers
     /**
      * Adds a filter around every call of this scope; the first one registered is the outermost.
      * `inner: true` is for what decides how a question is answered (cache, coalescing, retry): it runs after all others.

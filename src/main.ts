@@ -1,86 +1,93 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
 import { inspect } from 'node:util'
-import type { FastifyInstance } from 'fastify'
-import fp from 'fastify-plugin'
-import { blame, importAppFile, isApp } from './app-file.js'
-import { explainListen, help, parse, type RunCommand } from './cli.js'
+import { explainListen, help, parse, type RunCommand, type SignalCommand } from './cli.js'
+import { OptionsError } from './errors.js'
+import { Runner } from './runner.js'
+import { describeSockets, freePort, inheritedSockets } from './sockets.js'
+import { Solo } from './solo.js'
+import { type Service, Supervisor } from './supervisor.js'
+import { isWorker } from './workers/cluster-worker.js'
+import { WorkerFailed } from './workers/failed.js'
+import { work } from './workers/worker.js'
 
-let app: FastifyInstance | undefined
 let verbose = /^(debug|trace)$/i.test(process.env.LOG_LEVEL ?? '')
-let stopping: { signal: NodeJS.Signals; at: number } | undefined
+let runner: Runner | undefined
 
-// From the start: process 1 of a container has no default action for signals.
-process.on('SIGINT', stop)
-process.on('SIGTERM', stop)
 // Rejections that nobody handles arrive here as well.
 process.on('uncaughtException', error => {
-  app?.log.fatal(error, 'stopped by an error that nothing handled')
+  runner?.app?.log.fatal(error, 'stopped by an error that nothing handled')
   fail(error)
 })
-main().catch(error => {
-  // Told to stop while it was still starting, a gateway has not failed.
-  if (stopping === undefined) fail(error)
-})
+main().catch(fail)
 
 async function main(): Promise<void> {
   const command = parse(process.argv.slice(2), process.env)
-  if (command.name === 'help') return print(help)
-  if (command.name === 'version') return print(`${version()}\n`)
-  const { file, check, host, port, logLevel } = command
-  verbose = logLevel === 'debug' || logLevel === 'trace'
-
-  await load(command)
-  if (app === undefined) return
-  try {
-    await app.ready()
-    if (check) {
-      print(`${app.printRoutes({ commonPrefix: false })}\n${app.printPlugins()}`)
-      await app.close()
-      process.exit(0)
-    }
-  } catch (error) {
-    throw file === undefined ? error : blame(file, error)
+  switch (command.name) {
+    case 'help':
+      return print(help)
+    case 'version':
+      return print(`${version()}\n`)
+    case 'run':
+      return run(command)
+    default:
+      return signal(command)
   }
-  const address = await app.listen({ host, port }).catch(error => {
-    throw explainListen(error, { host, port })
-  })
+}
+
+async function run(command: RunCommand): Promise<void> {
+  const { file, check, logLevel } = command
+  verbose = logLevel === 'debug' || logLevel === 'trace'
+  if (isWorker) {
+    runner = new Runner(command)
+    return work(runner, process.exit, fail)
+  }
+  if (check) {
+    runner = new Runner(command)
+    await runner.load()
+    print(runner.description)
+    await runner.close()
+    process.exit(0)
+  }
+  const { address, told } = await new Supervisor(await service(command), fail).start()
   if (file === undefined && !process.env.HEADGATE_UPSTREAM) print(welcome(address))
   // Without a logger, nothing else says it.
-  else if (app.log.level === undefined) print(`Headgate listens on ${address}\n`)
+  else if (!told) print(`Headgate listens on ${address}\n`)
 }
 
-/** Sets `app` instead of returning it: an app is thenable, so that returning it from an async function would boot it. */
-async function load({ file, check, logLevel }: RunCommand): Promise<void> {
-  const { define } = file === undefined ? { define: (await import('./app.js')).default } : await importAppFile(file)
-  if (isApp(define)) {
-    app = define
-    return
+async function service(command: RunCommand): Promise<Service> {
+  const { workers, workerMemory, workerTimeout, logLevel } = command
+  if (workers === 1) {
+    const solo = new Solo(command)
+    runner = solo.runner
+    return solo
   }
-  // Not at the top: --help and mistakes on the command line do not wait for it.
-  const { gateway } = await import('./index.js')
-  app = gateway({ logger: { level: logLevel }, accessLog: true })
-  // Not encapsulated: what the file sets, such as a not-found handler, is meant for the whole gateway.
-  const root = async (app: FastifyInstance) => {
-    await define(app, { check })
+  // Neither is needed where there is one process.
+  const [{ Primary }, { pino }] = await Promise.all([import('./workers/primary.js'), import('pino')])
+  const log = pino({ level: logLevel })
+  // By the number of this process, workers would not know that the sockets are theirs, too.
+  process.env.HEADGATE_SOCKETS = describeSockets(inheritedSockets())
+  // A worker that comes when all others have died would get another one.
+  if (command.port === 0) {
+    const port = await freePort(command.host).catch(error => {
+      throw explainListen(error, command)
+    })
+    process.env.HEADGATE_PORT = String(port)
   }
-  app.register(fp(root, { name: basename(file ?? 'app') }))
+  return new Primary({ workers, memory: workerMemory * 2 ** 20, stuck: workerTimeout * 1_000, log })
 }
 
-function stop(signal: NodeJS.Signals): void {
-  if (stopping !== undefined) {
-    // npm passes a Ctrl-C on that the terminal has sent to the whole group already: that is one request, not two.
-    if (stopping.signal === signal && performance.now() - stopping.at < 500) return
-    process.exit(1)
+function signal({ name, pid }: SignalCommand): void {
+  try {
+    process.kill(pid, name === 'reload' ? 'SIGHUP' : 'SIGUSR2')
+  } catch (error) {
+    throw new OptionsError(`process ${pid} cannot be told: ${(error as Error).message}`)
   }
-  stopping = { signal, at: performance.now() }
-  if (app === undefined) process.exit(0)
-  app.log.info(`${signal}: finishing the requests in flight`)
-  app.close().then(() => process.exit(0), fail)
 }
 
 function fail(error: unknown): never {
+  // A worker has said why it did not come up.
+  if (error instanceof WorkerFailed && error.told) process.exit(1)
   const message = error instanceof Error ? error.message : inspect(error)
   process.stderr.write(`headgate: ${message.split('\n')[0]}\n`)
   if (verbose) process.stderr.write(`${inspect(error)}\n`)

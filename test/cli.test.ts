@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import t, { type Test } from 'tap'
 import { explainListen, help, logLevels, parse } from '../src/cli.js'
 import { OptionsError } from '../src/errors.js'
@@ -13,8 +14,30 @@ t.test('with neither options nor environment it runs the built-in app on 127.0.0
     host: '127.0.0.1',
     port: 8080,
     logLevel: 'info',
-    check: false
+    check: false,
+    workers: 1,
+    workerMemory: 0,
+    workerTimeout: 30
   })
+})
+
+t.test('there is a worker for each core, but one for the demo', async t => {
+  t.match(parse(['app.js'], {}), { workers: availableParallelism() })
+  t.match(parse([], { HEADGATE_UPSTREAM: 'http://a' }), { workers: availableParallelism() })
+  t.match(parse(['--workers', '3'], { WORKERS: '4', WORKER_MEMORY: '512', WORKER_TIMEOUT: '0' }), {
+    workers: 3,
+    workerMemory: 512,
+    workerTimeout: 0
+  })
+  refuses(t, ['--workers', '0'], {}, /^--workers must be a whole number from 1 to 1024, not '0'$/)
+  refuses(t, [], { WORKERS: 'many' }, /^WORKERS must be a whole number from 1 to 1024, not 'many'$/)
+})
+
+t.test('a gateway that runs is told by its number', async t => {
+  t.strictSame(parse(['reload', '12'], {}), { name: 'reload', pid: 12 })
+  t.strictSame(parse(['upgrade', '12'], {}), { name: 'upgrade', pid: 12 })
+  refuses(t, ['reload', 'app.js'], {}, /^headgate reload needs the number of a process, not 'app\.js'$/)
+  t.match(parse(['upgrade'], {}), { name: 'run', file: 'upgrade' })
 })
 
 t.test('the environment sets host, port and log level', async t => {

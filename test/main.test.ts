@@ -19,7 +19,7 @@ interface Headgate {
 
 function headgate(t: Test, args: string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Headgate {
   const { HOST, HEADGATE_UPSTREAM, LOG_LEVEL, ...rest } = process.env
-  const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...rest, PORT: '0', ...env } })
+  const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...rest, PORT: '0', WORKERS: '1', ...env } })
   t.teardown(() => child.kill('SIGKILL'))
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', chunk => {
@@ -251,8 +251,15 @@ t.test('a second signal ends it at once, with 1', async t => {
   await answer
 })
 
+/** Loaded before headgate: with each look at its clock, so many milliseconds have passed. */
+function passing(milliseconds: number): NodeJS.ProcessEnv {
+  const clock = `let now = 0
+    Object.defineProperty(performance, 'now', { value: () => now += ${milliseconds} })`
+  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(clock)}` }
+}
+
 t.test('the same signal twice in a moment, as npm passes on a Ctrl-C, is one request to stop', async t => {
-  const started = headgate(t, ['app.js'], {}, t.testdir(holding))
+  const started = headgate(t, ['app.js'], passing(0), t.testdir(holding))
   const answer = fetch(`${await url(started)}/held`).then(response => response.text())
   await started.says(/^holding$/m)
   started.process.kill('SIGINT')
@@ -261,6 +268,17 @@ t.test('the same signal twice in a moment, as npm passes on a Ctrl-C, is one req
   started.process.kill('SIGUSR2')
   t.equal(await answer, 'answered')
   t.match(await started.ended, { code: 0 })
+})
+
+t.test('the same signal again after half a second ends it at once, with 1', async t => {
+  const started = headgate(t, ['app.js'], passing(500), t.testdir(holding))
+  const answer = t.rejects(fetch(`${await url(started)}/held`))
+  await started.says(/^holding$/m)
+  started.process.kill('SIGINT')
+  await started.says(/^closing$/m)
+  started.process.kill('SIGINT')
+  t.match(await started.ended, { code: 1 })
+  await answer
 })
 
 t.test('an error that nothing handles is logged as fatal and ends it with 1', async t => {

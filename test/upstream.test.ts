@@ -277,7 +277,10 @@ t.test('a listener that throws changes nothing about who can be picked', async t
     throw new Error('mine')
   })
   t.throws(() => a.block('test'), { message: 'mine' })
-  t.same([1, 2, 3].map(() => upstream.pick(call())), [b, b, b])
+  t.same(
+    [1, 2, 3].map(() => upstream.pick(call())),
+    [b, b, b]
+  )
 })
 
 t.test('a subset has the endpoints with its labels, in tiers and with failover of its own', async t => {
