@@ -9,6 +9,7 @@ import { Monitor, type MonitorOwner } from './monitor.js'
 import { checkHealth, type HealthOptions, options } from './options.js'
 import { impossible, type Probe } from './probe.js'
 import { Schedule } from './schedule.js'
+import { Shared } from './shared.js'
 import { SocketProbe } from './socket-probe.js'
 
 export type { HealthResponse, Validate } from './http-probe.js'
@@ -43,7 +44,15 @@ export default plugin(
     const schedule = new Schedule(given.parallel)
     const monitors = new Map<Endpoint, Monitor>()
 
+    const shared = new Shared(app.workers, schedule, {
+      find: url => monitors.get(upstream.find(url) as Endpoint),
+      verdicts: () =>
+        [...monitors].flatMap(([{ url }, { verdict }]) => (verdict === undefined ? [] : { url, ...verdict }))
+    })
     const owner: MonitorOwner = {
+      changed({ url }, healthy, reason) {
+        shared.tell([{ url, healthy, reason }])
+      },
       judged(endpoint, healthy, reason, probes) {
         const line = { endpoint: endpoint.url, reason, probes }
         if (healthy) log.info(line, 'an endpoint is healthy')
@@ -68,6 +77,7 @@ export default plugin(
         probe = impossible(error as Error)
       }
       watch(endpoint, probe)
+      void shared.ask()
     }
     const onRemove = (endpoint: Endpoint) => {
       const monitor = monitors.get(endpoint)
@@ -81,7 +91,7 @@ export default plugin(
     upstream.on('add', onAdd).on('remove', onRemove)
 
     app.addHook('onReady', async function startProbes() {
-      schedule.start()
+      await shared.start()
       if (!given.first) return
       const all = Promise.all([...monitors.values()].map(monitor => monitor.probed))
       if (await within(all, 0.8 * (app.initialConfig.pluginTimeout ?? 10_000))) return

@@ -13,9 +13,14 @@ export interface MonitorOptions {
   first: boolean
 }
 
+/** The reason of one that is healthy. */
+const passes = 'it passes'
+
 /** Who is told of what a monitor finds out. */
 export interface MonitorOwner {
-  /** The verdict is another one; `streak` results in a row have led to it. */
+  /** The verdict is another one than before, or the first one. */
+  changed(endpoint: Endpoint, healthy: boolean, reason: string): void
+  /** It is news: not that one is healthy which was taken to be; `streak` results in a row have led to it. */
   judged(endpoint: Endpoint, healthy: boolean, reason: string, streak: number): void
   /** Somebody who listens to the upstream, or the owner, threw. */
   failed(error: unknown): void
@@ -33,6 +38,7 @@ export class Monitor implements Job {
   readonly #thresholds: Thresholds
   #onProbed: () => void = () => {}
   #giveUp: (reason: string) => void = () => {}
+  #reason = passes
   #spread = true
   #stopped = false
 
@@ -55,6 +61,23 @@ export class Monitor implements Job {
     if (!this.#stopped) this.#safely(() => this.#judge(failure))
     this.#onProbed()
     return this.#delay()
+  }
+
+  /** What is known of it; undefined until something is. */
+  get verdict(): { healthy: boolean; reason: string } | undefined {
+    const { healthy } = this.#thresholds
+    return healthy === undefined ? undefined : { healthy, reason: this.#reason }
+  }
+
+  /** Takes a verdict over from a worker that probes it. */
+  learn(healthy: boolean, reason: string): void {
+    this.#thresholds.adopt(healthy)
+    this.#reason = reason
+    this.#safely(() => {
+      if (healthy) this.endpoint.unblock('health')
+      else this.endpoint.block('health', { detail: reason, suspicion: true })
+    })
+    this.#onProbed()
   }
 
   /** Ends the probe that is under way, and is silent from now on. */
@@ -95,6 +118,7 @@ export class Monitor implements Job {
     const { endpoint } = this
     const known = this.#options.first || this.#thresholds.healthy !== undefined
     const changed = this.#thresholds.observe(failure === undefined)
+    if (changed) this.#reason = failure ?? passes
     const healthy = this.#thresholds.healthy === true
     try {
       // Each time that it fails: with its latest reason, and though somebody has lifted the block by hand.
@@ -103,7 +127,8 @@ export class Monitor implements Job {
     } finally {
       // It was taken for healthy before anybody had looked.
       const news = changed && (known || !healthy)
-      if (news) this.#owner.judged(endpoint, healthy, failure ?? 'it passes', this.#thresholds.streak)
+      if (changed) this.#owner.changed(endpoint, healthy, this.#reason)
+      if (news) this.#owner.judged(endpoint, healthy, this.#reason, this.#thresholds.streak)
     }
   }
 

@@ -57,6 +57,11 @@ export class Schedule {
     if (this.#running.delete(job)) this.#fill()
   }
 
+  /** Jobs that run end; none begins. */
+  pause(): void {
+    this.#open = false
+  }
+
   close(): void {
     this.#open = false
     for (const timer of this.#waiting.values()) this.#timers.clearTimeout(timer)

@@ -40,6 +40,16 @@ export class Thresholds {
     return !this.#proven || this.#last !== this.#healthy
   }
 
+  /** Another one has come to this verdict. @returns whether it is another one than here */
+  adopt(healthy: boolean): boolean {
+    if (healthy) this.#proven = true
+    this.#last = healthy
+    this.#streak = 0
+    if (healthy === this.#healthy) return false
+    this.#healthy = healthy
+    return true
+  }
+
   /** @returns whether the verdict is another one now */
   observe(passed: boolean): boolean {
     this.#streak = passed === this.#last ? this.#streak + 1 : 1

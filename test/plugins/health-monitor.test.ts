@@ -47,6 +47,7 @@ function monitored(results: string, options: Partial<MonitorOptions> = {}, clock
   const probe = scripted(results)
   const watched = endpoint()
   const owner = {
+    changed() {},
     judged(_endpoint: Endpoint, healthy: boolean, reason: string, streak: number) {
       told.push(`${healthy ? 'up' : 'down'} ${streak} ${reason}`)
     },
