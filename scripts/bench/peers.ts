@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type Child, forkChild } from '../child.js'
-import { caddy, haproxy, nginx } from './native.js'
+import { fileURLToPath } from 'node:url'
+import { type Child, forkChild, spawnChild } from '../child.js'
+import { caddy, freePort, haproxy, nginx } from './native.js'
 import { type Program, version } from './programs.js'
 
 /** A proxy to measure. */
@@ -45,6 +46,21 @@ function nodePeer(
   }
 }
 
+/** The command as it is started in production, but without its log. */
+function commandPeer(name: string, workers: number): Peer {
+  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+  return {
+    name,
+    version: 'here',
+    start: async origin => {
+      const port = await freePort()
+      const upstream = `http://127.0.0.1:${origin}`
+      const env = { NODE_ENV: 'production', HEADGATE_UPSTREAM: upstream, LOG_LEVEL: 'silent', WORKERS: String(workers) }
+      return spawnChild(process.execPath, [main, '--port', String(port)], port, env)
+    }
+  }
+}
+
 function nativePeer(name: Program, start: Peer['start']): Peer[] {
   const installed = version(name)
   return installed === undefined ? [] : [{ name, version: installed, start }]
@@ -59,6 +75,9 @@ export function findPeers(only: string[] | undefined, transport: string | undefi
     // Two endpoints without, and with, all that keeps an upstream answering.
     nodePeer('headgate-two', 'here', 'headgate', ['two'], env),
     nodePeer('headgate-ring', 'here', 'headgate', ['ring'], env),
+    // The command, with one process and with two.
+    commandPeer('headgate-1', 1),
+    commandPeer('headgate-2', 2),
     nodePeer(baseline, packageVersion('@fastify/reply-from'), 'reply-from'),
     nodePeer('http-proxy', packageVersion('@fastify/http-proxy'), 'http-proxy'),
     nodePeer('http-proxy-3', packageVersion('http-proxy-3'), 'http-proxy-3'),
