@@ -62,7 +62,9 @@ function rowsOf({ properties = {}, required = [] }: OptionSchema, path: string):
     // The greatest delay of a timer is nothing that a reader chooses by.
     const words = allowed(schema).replace(/ from (\d+) to 2147483647$/, ', at least $1')
     const row = [`\`${path}${name}\``, words, needed ? 'required' : shown, schema.description ?? '']
-    return [row, ...rowsOf(schema, `${path}${name}.`)]
+    // What may be an object, too, has its options in the part that is one.
+    const part = schema.anyOf?.find(({ properties }) => properties !== undefined) ?? schema
+    return [row, ...rowsOf(part, `${path}${name}.`)]
   })
 }
 

@@ -23,6 +23,11 @@ export class Call implements UpstreamRequest {
   preferred: Endpoint | undefined = undefined
   aborted = false
   onAbort: ((reason: Error) => void) | undefined = undefined
+  /** Of the first attempt, and of the answer or the failure; `performance.now()`, 0 unless it is timed. */
+  begun = 0
+  ended = 0
+  /** Whether somebody wants to know these times. */
+  timed = false
   /** What the filters answered, once they have. */
   response: UpstreamResponse | undefined = undefined
   #controller: AbortController | undefined = undefined

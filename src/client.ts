@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Call } from './call.js'
 import type { Drain } from './drain.js'
-import type { GatewayError } from './errors.js'
+import type { ErrorCode, GatewayError } from './errors.js'
 import { hasToken } from './fields.js'
 import type { Peer } from './peer.js'
 
@@ -40,6 +40,16 @@ export class ClientRequest extends IncomingMessage {
   oddType: string | undefined = undefined
   /** Of a request that expects 100. */
   response: ClientResponse | undefined = undefined
+  /** Bytes of its body, as far as it was read. */
+  received = 0
+  /** Why it failed: the first reason, for the access log. */
+  code: string | undefined = undefined
+  /** Answered past Fastify with this error, as its body will never be complete. */
+  refused: ErrorCode | undefined = undefined
+  /** For its access line; see `note`. */
+  notes: Record<string, string | number | boolean> | undefined = undefined
+  /** What its connection had read and written when it was switched to another protocol. */
+  switched: { read: number; written: number } | undefined = undefined
   /** Set by node:http's constructor before the fields of this class exist, so it has no initialiser. */
   declare wantsUpgrade: boolean
 
@@ -59,6 +69,12 @@ export class ClientRequest extends IncomingMessage {
   proceed(): void {
     this.expectsContinue = false
     if (this.response?.headersSent === false) this.response.writeContinue()
+  }
+
+  /** Called by node:http's parser for each part of the body, and with null at its end. */
+  override push(chunk: Buffer | null): boolean {
+    if (chunk !== null) this.received += chunk.length
+    return super.push(chunk)
   }
 
   override _read(size: number): void {
@@ -87,8 +103,22 @@ const LINGER = 2_000
 /** Bytes of a body that are worth a copy to save a write. */
 const SMALL = 16_384
 
+type Sent = (data: string | Buffer, encoding?: BufferEncoding | null, ...rest: unknown[]) => boolean
+
+/** What node:http's `write` and `end` hand each part of a body to, and the framing of its chunks. */
+const { _send } = ServerResponse.prototype as unknown as { _send: Sent }
+
 /** The answer to a client; closes the connection when the request's body was not read to its end. */
 export class ClientResponse extends ServerResponse<ClientRequest> {
+  /** Bytes of its body, with the framing of its chunks. */
+  sent = 0
+
+  _send(...values: Parameters<Sent>): boolean {
+    const [data, encoding] = values
+    this.sent += typeof data === 'string' && encoding !== 'latin1' ? Buffer.byteLength(data) : data.length
+    return _send.apply(this, values)
+  }
+
   override writeHead(...values: [status: number, ...rest: unknown[]]): this {
     const { req } = this
     // What is left of the body would be read as the next request, or keep a client that waits for 100 waiting.
@@ -117,6 +147,7 @@ export class ClientResponse extends ServerResponse<ClientRequest> {
       return super.end(...(values as []))
     }
     head._header += chunk.toString('latin1')
+    this.sent += chunk.length
     return super.end()
   }
 }

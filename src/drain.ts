@@ -59,7 +59,8 @@ export class Drain {
       // What comes behind the request that is being answered is not served.
       if (!isIdle(socket)) socket.closing = true
     }
-    const idle = setInterval(() => this.#closeIdle(), settling)
+    // What has arrived meanwhile is read before: a request would be lost that waits in the kernel.
+    const idle = setInterval(() => setImmediate(() => this.#closeIdle()), settling)
     const deadline = this.#deadline === 0 ? undefined : setTimeout(() => this.#cut(), this.#deadline)
     // Not http's own close(), which drops idle connections.
     NetServer.prototype.close.call(this.#server, error => {

@@ -1,13 +1,23 @@
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { ClientRequest } from './client.js'
 import type { Endpoint } from './endpoint.js'
 import { GatewayError, OptionsError } from './errors.js'
-import type { EndpointFilter, Send, UpstreamFilter } from './types.js'
+import type { EndpointFilter, Send, UpstreamFilter, UpstreamRequest } from './types.js'
 import type { Upstream } from './upstream.js'
 
-type RouteListener = (route: RouteOptions) => void
+type RouteListener = (route: RouteOptions, scope: Scope) => void
+type UpstreamListener = (upstream: Upstream, scope: Scope) => void
+
+/** The names of its filters, in the order in which they run; '' for a function without one. */
+export interface ScopeDescription {
+  plain: string[]
+  inner: string[]
+  endpoint: string[]
+}
 
 /** What one Fastify scope holds of the upstream half. A child scope has its own, linked to its parent's. */
 export class Scope {
+  readonly prefix: string
   readonly #parent: Scope | undefined
   readonly #plain: UpstreamFilter[] = []
   readonly #inner: UpstreamFilter[] = []
@@ -15,12 +25,15 @@ export class Scope {
   readonly #children: Scope[] = []
   readonly #routes: RouteOptions[] = []
   readonly #routeListeners: RouteListener[] = []
+  readonly #upstreamListeners: UpstreamListener[] = []
   #upstream: Upstream | undefined
   /** All filters and the upstream in one function; composed once, when the app is ready. */
   send: Send | undefined
 
-  constructor(parent?: Scope) {
+  /** @param prefix of its routes, its parents' included */
+  constructor(parent?: Scope, prefix = '') {
     this.#parent = parent
+    this.prefix = prefix
     if (parent !== undefined) parent.#children.push(this)
   }
 
@@ -36,6 +49,7 @@ export class Scope {
       )
     }
     this.#upstream = upstream
+    for (const scope of this.#path()) for (const listener of scope.#upstreamListeners) listener(upstream, this)
   }
 
   addUpstreamFilter(filter: UpstreamFilter, inner: boolean): void {
@@ -50,12 +64,26 @@ export class Scope {
 
   addRoute(route: RouteOptions): void {
     this.#routes.push(route)
-    for (const scope of this.#path()) for (const listener of scope.#routeListeners) listener(route)
+    for (const scope of this.#path()) for (const listener of scope.#routeListeners) listener(route, this)
   }
 
   eachRoute(listener: RouteListener): void {
     this.#routeListeners.push(listener)
     this.#tellRoutes(listener)
+  }
+
+  eachUpstream(listener: UpstreamListener): void {
+    this.#upstreamListeners.push(listener)
+    this.#tellUpstreams(listener)
+  }
+
+  describe(): ScopeDescription {
+    const scopes = this.#path()
+    return {
+      plain: scopes.flatMap(scope => scope.#plain.map(({ name }) => name)),
+      inner: scopes.flatMap(scope => scope.#inner.map(({ name }) => name)),
+      endpoint: scopes.flatMap(scope => scope.#endpoint.map(({ name }) => name))
+    }
   }
 
   /** Plain filters first, then inner ones, whatever the order of registration; a parent's before a child's. */
@@ -75,8 +103,13 @@ export class Scope {
   }
 
   #tellRoutes(listener: RouteListener): void {
-    for (const route of this.#routes) listener(route)
+    for (const route of this.#routes) listener(route, this)
     for (const child of this.#children) child.#tellRoutes(listener)
+  }
+
+  #tellUpstreams(listener: UpstreamListener): void {
+    if (this.#upstream !== undefined) listener(this.#upstream, this)
+    for (const child of this.#children) child.#tellUpstreams(listener)
   }
 
   #writable(filter: unknown): void {
@@ -97,6 +130,17 @@ export function scopeOf(app: FastifyInstance): Scope {
  */
 export function eachRoute(app: FastifyInstance, listener: RouteListener): void {
   scopeOf(app).eachRoute(listener)
+}
+
+/** The endpoint that a client's request was sent to, the last one of several; undefined when it was sent to none. */
+export function endpointOf({ raw }: FastifyRequest): Endpoint | undefined {
+  const attempts = (raw as ClientRequest).call?.attempts
+  return attempts?.[attempts.length - 1]
+}
+
+/** Tells of each upstream of this scope and of those within it, those that come later included. */
+export function eachUpstream(app: FastifyInstance, listener: UpstreamListener): void {
+  scopeOf(app).eachUpstream(listener)
 }
 
 /** The first filter is the outermost. */
@@ -128,6 +172,12 @@ function answered(send: Send): Send {
   }
 }
 
+/** Only who wants to know the time pays for the clock. */
+function begin({ client }: UpstreamRequest): void {
+  const call = (client?.raw as ClientRequest | undefined)?.call
+  if (call?.timed) call.begun = performance.now()
+}
+
 /** The end of every chain: pick an endpoint, and send to it through the endpoint filters. */
 function attempt(upstream: Upstream | undefined, filters: readonly EndpointFilter[]): Send {
   if (upstream === undefined) {
@@ -137,7 +187,7 @@ function attempt(upstream: Upstream | undefined, filters: readonly EndpointFilte
   const chains = new WeakMap<Endpoint, Send>()
   return settled(request => {
     const endpoint = upstream.pick(request)
-    request.attempts.push(endpoint)
+    if (request.attempts.push(endpoint) === 1) begin(request)
     if (filters.length === 0) return endpoint.send(request)
     let send = chains.get(endpoint)
     if (send === undefined) {

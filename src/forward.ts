@@ -20,6 +20,10 @@ export interface ForwardOptions {
   paths: Paths
   /** Milliseconds for a whole request, and without a byte on an upgraded connection; 0: no deadline. */
   timeouts: { request: number; tunnel: number }
+  /** The field by which upstreams learn a request's id; false: none. */
+  idField: string | false
+  /** Whether calls are timed. */
+  timed: boolean
 }
 
 /** How a call rides through reply-from: on the headers object, which it copies, symbols included. */
@@ -66,6 +70,7 @@ class ForwardedCall extends Call {
     const { reply } = this
     try {
       const response = await this.send(this)
+      if (this.timed) this.ended = performance.now()
       if (reply.sent || reply.raw.destroyed || this.client.raw.aborted) {
         // Nobody is left to read the answer (reply-from would call destroy() on a Buffer, and the process would end).
         discard(response)
@@ -76,6 +81,7 @@ class ForwardedCall extends Call {
       if (statusMessage && statusMessage !== STATUS_CODES[statusCode]) reply.raw.statusMessage = statusMessage
       callback(null, { statusCode, headers, body: response })
     } catch (error) {
+      if (this.timed && this.ended === 0) this.ended = performance.now()
       // Also what a filter answered and HTTP cannot carry.
       this.#fail(error)
     }
@@ -97,7 +103,7 @@ class ForwardedCall extends Call {
 }
 
 /** Adds `reply.forward()`, the one caller of `reply.from`. */
-export function addForward(app: FastifyInstance, { via, paths, timeouts }: ForwardOptions): void {
+export function addForward(app: FastifyInstance, { via, paths, timeouts, idField, timed }: ForwardOptions): void {
   const requestable = {
     request: ({ headers }: Dispatcher.RequestOptions, callback: Callback) => {
       void (headers as Ride)[kCall].run(callback)
@@ -153,6 +159,8 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts }: Forwa
     const target = path === undefined ? (raw.url as string) : normalTarget(withQuery(path, raw.url as string), paths)
     const call = new ForwardedCall(send, request, this, target, forwardedHeaders(raw, via))
     raw.call = call
+    call.timed = timed
+    if (idField !== false) call.headers[idField] = request.id
     if (raw.oddType !== undefined) call.headers['content-type'] = raw.oddType
     if (raw.hasBody) addBody(call, raw)
     if (timeouts.request > 0) call.expireAfter(timeouts.request)

@@ -1,17 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { METHODS } from 'node:http'
 import type { ServerOptions as SecureServerOptions } from 'node:https'
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions
+} from 'fastify'
 import { type Static, Type } from 'typebox'
 import { admission } from './admission.js'
 import type { ClientRequest, ClientResponse, ClientSocket } from './client.js'
-import { GatewayError, OptionsError } from './errors.js'
+import { errors, GatewayError, OptionsError } from './errors.js'
 import { kScope, Scope, scopeOf } from './filters.js'
 import { addForward } from './forward.js'
 import { clientError, listener } from './listener.js'
+import { accessLogOf, refusals } from './logs/access-log.js'
+import { accessLogOptions } from './logs/options.js'
+import { mask } from './logs/redact.js'
+import { type RequestIds, requestIds } from './logs/request-id.js'
 import { Logs } from './logs.js'
 import { checkOptions } from './options.js'
 import { type TrustProxy, trust } from './peer.js'
+import { noteRegistration } from './plugin.js'
 import { allow, errorHandler } from './problem.js'
 import type { EndpointFilter, UpstreamFilter } from './types.js'
 import type { Upstream } from './upstream.js'
@@ -25,7 +35,20 @@ const count = (value: number, description: string) => Type.Integer({ minimum: 1,
 
 /** The gateway's own options, beside those it passes to Fastify. */
 export const gatewayOptions = Type.Object({
-  accessLog: Type.Boolean({ default: false, description: 'One log line for each request that was answered.' }),
+  accessLog: Type.Union([Type.Boolean(), accessLogOptions], {
+    default: false,
+    description: 'One log line for each request, also for those that were refused or given up.'
+  }),
+  requestIdHeader: Type.Union(
+    [
+      Type.Literal(false),
+      Type.String({ pattern: "^[a-z0-9!#$%&'*+.^_`|~-]+$", title: 'the name of a field in lower case' })
+    ],
+    {
+      default: 'x-request-id',
+      description: 'The id of a request: taken from trusted proxies, else made, and sent on. false: neither.'
+    }
+  ),
   paths: Type.Union([Type.Literal('strict'), Type.Literal('lenient')], {
     default: 'strict',
     description: 'strict refuses paths with %2f, %5c or ; and merges //; lenient forwards them as they are.'
@@ -70,9 +93,10 @@ export const gatewayOptions = Type.Object({
   )
 })
 
-type DeepPartial<T> = {
-  [K in keyof T]?: T[K] extends unknown[] ? T[K] : T[K] extends object ? DeepPartial<T[K]> : T[K]
-}
+type DeepPartial<T> = { [K in keyof T]?: Part<T[K]> }
+
+/** Also of what may be true, false or an object. */
+type Part<T> = T extends unknown[] ? T : T extends object ? DeepPartial<T> : T
 
 /** Fastify's own options that a gateway takes; the others would undo what it is for. */
 const passed = [
@@ -85,7 +109,6 @@ const passed = [
   'logger',
   'loggerInstance',
   'pluginTimeout',
-  'requestIdHeader',
   'routerOptions',
   'schemaController'
 ] as const
@@ -119,32 +142,44 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   }
   const others = ['https', 'trustProxy', ...passed]
   const checked = checkOptions('gateway', gatewayOptions, own, [], others) as Static<typeof gatewayOptions>
-  const { accessLog, limits, name, paths, timeouts, upgrades } = checked
+  const { limits, name, paths, requestIdHeader, timeouts, upgrades } = checked
   // Two gateways in a row are no loop: a loop is the same gateway twice.
   const via = `${name}-${randomBytes(4).toString('hex')}`
-  const onError = errorHandler(name)
+  const accessLog = accessLogOf(checked.accessLog, () => app.log)
+  const logs = new Logs(accessLog)
+  const onError = errorHandler(name, accessLog?.mask ?? mask())
   const constraints = options.routerOptions?.constraints
 
   const onCut = (connections: number) => {
     app.log.warn({ connections }, `connections still in use after ${timeouts.close} ms were cut`)
   }
 
+  const onRefused = refusals(accessLog, () => app.log)
+
+  const routing = {
+    routerOptions: { ...options.routerOptions, constraints: { host: virtualHosts(), ...constraints } },
+    ...(trustProxy === undefined ? {} : { trustProxy }),
+    rewriteUrl: admission({ paths, trust: trusts(trustProxy), via, limits })
+  } as Routing
+
   const app: FastifyInstance = fastify({
     bodyLimit: Number.MAX_SAFE_INTEGER,
     // The listener itself knows when an idle connection may be closed.
     forceCloseConnections: false,
     ...given,
-    routerOptions: { ...options.routerOptions, constraints: { host: virtualHosts(), ...constraints } },
-    ...(trustProxy === undefined ? {} : { trustProxy }),
+    ...routing,
     // For the address in the log line; the listener is made below.
     ...(https === undefined ? {} : { https }),
     // A request that arrives while the gateway closes is served; its connection is the last one it has.
     return503OnClosing: false,
-    logController: new Logs(accessLog),
-    rewriteUrl: admission({ paths, trust: trusts(trustProxy), via, limits }),
-    frameworkErrors: (error, request, reply) => onError(error, request, reply),
-    serverFactory: handler => listener(handler, { https, via: name, upgrades, timeouts, limits, onCut }),
-    clientErrorHandler: (error: Error, socket: ClientSocket) => clientError(error, socket, name, app.log)
+    logController: logs,
+    genReqId: requestIds(requestIdHeader, options.genReqId as RequestIds | undefined),
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      logs.follow(request, reply)
+      onError(error, request, reply)
+    },
+    serverFactory: handler => listener(handler, { https, via: name, upgrades, timeouts, limits, onCut, onRefused }),
+    clientErrorHandler: (error: Error, socket: ClientSocket) => clientError(error, socket, name, onRefused)
   } as FastifyServerOptions) as unknown as FastifyInstance
 
   for (const method of METHODS) {
@@ -155,10 +190,18 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 
   addScopes(app)
+  routings.set(app.server, routing)
+  noteRegistration(app, 'gateway', { ...checked, ...given, trustProxy, https })
   const processes = workers()
   app.decorate('workers', processes)
   app.addHook('onClose', async () => processes.close())
-  addForward(app, { via, paths, timeouts })
+  if (accessLog !== undefined) {
+    // Without a logger, Fastify tells of the end of a request only where a hook waits for it.
+    if (accessLog.apart) app.addHook('onResponse', (_request, _reply, done) => done())
+    app.addHook('onClose', () => accessLog.close())
+  }
+  const timed = accessLog !== undefined
+  addForward(app, { via, paths, timeouts, idField: requestIdHeader, timed })
   app.setErrorHandler(onError)
   app.addHook('onRequest', function admit(request, reply, done) {
     const raw = request.raw as ClientRequest
@@ -176,6 +219,16 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   return app
 }
 
+/** The options of Fastify by which a request finds its route, or is refused before. */
+export type Routing = Pick<FastifyServerOptions, 'routerOptions' | 'trustProxy' | 'rewriteUrl'>
+
+const routings = new WeakMap<object, Routing>()
+
+/** For another app that is asked which route a request would get; a refusal is `raw.refusal` then. */
+export function routingOf({ server }: FastifyInstance): Routing {
+  return routings.get(server) ?? {}
+}
+
 function trusts(setting: TrustProxy | undefined) {
   try {
     return trust(setting)
@@ -188,9 +241,11 @@ function trusts(setting: TrustProxy | undefined) {
 function gone(this: unknown): void {
   const response = this as ClientResponse
   if (response.writableFinished) return
+  const { req: request } = response
   const error = new GatewayError('GTW_ERR_CLIENT_GONE')
-  if (!response.headersSent) response.statusCode = error.statusCode
-  response.req.call?.abort(error)
+  request.code ??= request.refused ?? error.code
+  if (!response.headersSent) response.statusCode = errors[request.refused ?? error.code][0]
+  request.call?.abort(error)
   // Fastify runs onResponse after 'finish' and 'error' alone; its listeners are there when somebody wants to know.
   if (response.listenerCount('error') > 0) response.emit('error', premature)
 }
@@ -202,7 +257,7 @@ const premature = Object.assign(new Error('The client went away.'), { code: 'ERR
 function addScopes(app: FastifyInstance): void {
   const scopes: Scope[] = []
   const open = (instance: FastifyInstance, parent?: Scope): void => {
-    const scope = new Scope(parent)
+    const scope = new Scope(parent, instance.prefix)
     scopes.push(scope)
     Object.defineProperty(instance, kScope, { value: scope })
   }

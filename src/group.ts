@@ -38,6 +38,11 @@ export class Group {
     return this.tiers[this.#shares.findLastIndex(share => share > 0)]
   }
 
+  /** The part of the requests that each tier gets. */
+  get shares(): readonly number[] {
+    return this.tiers.map((tier, index) => (tier === this.#only ? 1 : (this.#shares[index] ?? 0)))
+  }
+
   refresh(version: number, { spill, panic }: Spread): void {
     const { tiers } = this
     this.version = version

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer, type ServerOptions as SecureServerOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger } from 'fastify'
 import { ClientRequest, ClientResponse, type ClientSocket, closeBehind, discard, linger } from './client.js'
 import { Drain } from './drain.js'
 import { type ErrorCode, errors, GatewayError } from './errors.js'
@@ -15,11 +14,26 @@ export interface ListenerOptions {
   limits: { url: number; header: number; connections: number; requestsPerConnection: number }
   /** Told how many connections were cut when the time to close was over. */
   onCut(connections: number): void
+  onRefused: OnRefused
 }
+
+/** What was answered here, past Fastify. */
+export interface Refusal {
+  code: ErrorCode
+  socket: ClientSocket
+  /** Whose head was read. */
+  request?: ClientRequest | undefined
+  /** What the parser says. */
+  error?: ClientError
+  /** Fastify has the request, and will tell of its end. */
+  served?: boolean
+}
+
+export type OnRefused = (refusal: Refusal) => void
 
 /** The server under the gateway: node:http with its limits set and what it would do in silence answered. */
 export function listener(handler: RequestListener, options: ListenerOptions): Server {
-  const { https, via, upgrades, timeouts, limits } = options
+  const { https, via, upgrades, timeouts, limits, onRefused } = options
   class Request extends ClientRequest {
     static override upgrades = new Set(upgrades)
   }
@@ -65,10 +79,13 @@ export function listener(handler: RequestListener, options: ListenerOptions): Se
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)
   server.on('upgrade', (request: ClientRequest, socket: Duplex, head: Buffer) => {
-    upgrade(request, socket as ClientSocket, head, serve, via)
+    if (upgrade(request, socket as ClientSocket, head, serve)) return
+    onRefused({ code: 'GTW_ERR_BAD_REQUEST', socket: socket as ClientSocket, request })
+    refuseInTurn(socket as ClientSocket, 'GTW_ERR_BAD_REQUEST', via)
   })
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+  server.on('connect', (request: ClientRequest, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
+    onRefused({ code: 'GTW_ERR_METHOD', socket: socket as ClientSocket, request })
     refuseInTurn(socket as ClientSocket, 'GTW_ERR_METHOD', via)
   })
   server.on('timeout', (socket: ClientSocket) => {
@@ -94,31 +111,33 @@ function standsAlone({ headers, socket }: ClientRequest): boolean {
   return end !== -1 && end + 4 === packet?.length
 }
 
-/** An upgrade goes through the same router, hooks and filters; a response is put on its socket as for any request. */
-function upgrade(
-  request: ClientRequest,
-  socket: ClientSocket,
-  head: Buffer,
-  serve: RequestListener,
-  via: string
-): void {
+/**
+ * An upgrade goes through the same router, hooks and filters; a response is put on its socket as for any request.
+ * @returns false while the answers to the requests before it are on their way over this connection
+ */
+function upgrade(request: ClientRequest, socket: ClientSocket, head: Buffer, serve: RequestListener): boolean {
   socket.on('error', () => socket.destroy())
-  if ((socket as unknown as Busy)._httpMessage) {
-    // The answers to the requests before it are on their way over this connection.
-    refuseInTurn(socket, 'GTW_ERR_BAD_REQUEST', via)
-    return
-  }
+  if ((socket as unknown as Busy)._httpMessage) return false
   const response = new ClientResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
   // Bytes behind the head wait until the upstream has switched (CVE-2026-2833 is a proxy that did not wait).
   if (head.length > 0) socket.unshift(head)
+  // Nobody reads from it yet, and so nobody would see that the client has gone, which it says by its end alone.
+  socket.on('readable', onReadable)
   response.once('finish', () => {
     if (response.socket === null) return
     response.detachSocket(socket)
     socket.destroySoon()
   })
   serve(request, response)
+  return true
+}
+
+function onReadable(this: Duplex): void {
+  // What it has sent early stays where it is, for the upstream.
+  if (this.readableLength > 0 || this.read() !== null) return
+  if (this.readableEnded || (this as { _readableState?: { ended?: boolean } })._readableState?.ended) this.destroy()
 }
 
 /** What node:http keeps on a socket: the answer whose turn it is, and what is being read. */
@@ -148,14 +167,14 @@ function stalled(socket: ClientSocket, timeout: number, via: string): void {
   else socket.setTimeout(timeout)
 }
 
-interface ClientError extends Error {
+export interface ClientError extends Error {
   code?: string
   reason?: string
   rawPacket?: Buffer
 }
 
 /** What node:http's parser refused. */
-export function clientError(error: ClientError, socket: ClientSocket, via: string, log: FastifyBaseLogger): void {
+export function clientError(error: ClientError, socket: ClientSocket, via: string, onRefused: OnRefused): void {
   if (error.code === 'ECONNRESET') {
     socket.destroy()
     return
@@ -170,20 +189,22 @@ export function clientError(error: ClientError, socket: ClientSocket, via: strin
   if (cut !== undefined && cut !== response?.req) cut.call?.abort(new GatewayError('GTW_ERR_BAD_REQUEST'))
   // The last answer is out already, and the connection is closed behind it.
   if (!socket.writable) return
-  const { code, message, reason } = error
+  const { message, reason } = error
+  const code = codeOf(error)
   if (response && response.req === cut) {
-    giveUp(response, codeOf(error), reason ?? message, via)
+    giveUp(response, code, reason ?? message, via)
     return
   }
-  // A request whose head broke off has no request id; the packet in the error is never logged.
-  log.info({ code, reason, client: socket.remoteAddress }, message)
-  refuseInTurn(socket, codeOf(error), via, cut)
+  if (cut !== undefined) cut.refused = code
+  onRefused({ code, socket, error, served: cut !== undefined })
+  refuseInTurn(socket, code, via, cut)
 }
 
 /** Ends a request whose body will not come: by its own answer, so that it is logged like any other. */
 function giveUp(response: ServerResponse<ClientRequest>, code: ErrorCode, detail: string, via: string): void {
   const { req: request } = response
   const socket = request.socket as ClientSocket
+  request.code ??= code
   request.call?.abort(new GatewayError(code, { detail }))
   if (response.headersSent) {
     // The end of its answer would tell the client that all is well.
@@ -192,7 +213,9 @@ function giveUp(response: ServerResponse<ClientRequest>, code: ErrorCode, detail
   }
   // Whoever holds the call answers at once, if there is a call yet and no filter or hook that takes its time.
   setImmediate(() => {
-    if (!response.headersSent) refuse(socket, code, via)
+    if (response.headersSent) return
+    request.refused = code
+    refuse(socket, code, via)
   })
 }
 

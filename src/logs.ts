@@ -1,6 +1,8 @@
+import { finished } from 'node:stream'
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import type { ClientRequest } from './client.js'
 import { GatewayError } from './errors.js'
+import type { AccessLog } from './logs/access-log.js'
 
 /** The endpoints a request was sent to, oldest first, by their names in logs. */
 export function attemptsOf({ raw }: FastifyRequest): string[] | undefined {
@@ -9,9 +11,9 @@ export function attemptsOf({ raw }: FastifyRequest): string[] | undefined {
 
 /** Fastify's own log lines, cut down to what a gateway wants: at most one line a request that went well. */
 export class Logs extends LogController {
-  readonly #access: boolean
+  readonly #access: AccessLog | undefined
 
-  constructor(access: boolean) {
+  constructor(access: AccessLog | undefined) {
     super()
     this.#access = access
   }
@@ -19,26 +21,19 @@ export class Logs extends LogController {
   override incomingRequest(): void {}
 
   override requestCompleted(_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
-    if (!this.#access) return
-    request.log.info(
-      {
-        method: request.method,
-        host: request.host,
-        url: request.originalUrl,
-        status: reply.statusCode,
-        client: request.ip,
-        duration: Math.round(reply.elapsedTime * 1_000) / 1_000,
-        attempts: attemptsOf(request),
-        // Fastify tells of an error only where there are no onResponse hooks.
-        aborted: reply.raw.destroyed || undefined
-      },
-      'request'
-    )
+    this.#access?.write(request, reply)
+  }
+
+  /** For a request that Fastify answers before its hooks, such as one with too long a parameter. */
+  follow(request: FastifyRequest, reply: FastifyReply): void {
+    if (this.#access === undefined) return
+    finished(reply.raw, () => this.#access?.write(request, reply))
   }
 
   /** An answer that broke off: the client's leaving is nothing to report, the upstream's is. */
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'GTW_ERR_CLIENT_GONE') return
+    ;(request.raw as ClientRequest).code ??= error.code
     request.log.warn({ err: error, code: error.code, attempts: attemptsOf(request) }, 'the answer broke off')
   }
 

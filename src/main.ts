@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { explainListen, help, parse, type RunCommand, type SignalCommand } from './cli.js'
+import { help, parse, type RunCommand, type SignalCommand } from './cli.js'
 import { OptionsError } from './errors.js'
 import { Runner } from './runner.js'
-import { describeSockets, freePort, inheritedSockets } from './sockets.js'
+import { describeSockets, inheritedSockets } from './sockets.js'
 import { Solo } from './solo.js'
 import { type Service, Supervisor } from './supervisor.js'
 import { isWorker } from './workers/cluster-worker.js'
@@ -67,13 +67,6 @@ async function service(command: RunCommand): Promise<Service> {
   const log = pino({ level: logLevel })
   // By the number of this process, workers would not know that the sockets are theirs, too.
   process.env.HEADGATE_SOCKETS = describeSockets(inheritedSockets())
-  // A worker that comes when all others have died would get another one.
-  if (command.port === 0) {
-    const port = await freePort(command.host).catch(error => {
-      throw explainListen(error, command)
-    })
-    process.env.HEADGATE_PORT = String(port)
-  }
   return new Primary({ workers, memory: workerMemory * 2 ** 20, stuck: workerTimeout * 1_000, log })
 }
 

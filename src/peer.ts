@@ -22,6 +22,8 @@ export class Peer {
   readonly address: string
   readonly trusted: boolean
   readonly proto: 'http' | 'https'
+  /** `TLSv1.3` */
+  readonly tls: string | undefined
   #host = ''
   #element: string
 
@@ -31,6 +33,7 @@ export class Peer {
     this.address = remoteAddress?.startsWith('::ffff:') ? remoteAddress.slice(7) : (remoteAddress ?? 'unknown')
     this.trusted = remoteAddress !== undefined && trusts(this.address, 0)
     this.proto = (socket as Partial<TLSSocket>).encrypted ? 'https' : 'http'
+    this.tls = (socket as Partial<TLSSocket>).getProtocol?.() ?? undefined
     this.#element = this.#forwarded('')
   }
 

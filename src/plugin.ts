@@ -24,6 +24,28 @@ export type PluginOptions<S extends TObject, Required extends string, Functions>
 /** In the middle of another expression, `Required` is inferred as any string: no name is known then. */
 type Named<Required extends string> = string extends Required ? never : Required
 
+/** A plugin where it was registered, or the gateway itself: its options checked and complete, secrets included. */
+export interface Registration {
+  name: string
+  /** Of the scope it was registered in. */
+  prefix: string
+  options: object
+}
+
+const registrations = new WeakMap<object, Registration[]>()
+
+/** The gateway first, and then its plugins in the order in which they were loaded. */
+export function registrationsOf({ server }: FastifyInstance): readonly Registration[] {
+  return registrations.get(server) ?? []
+}
+
+export function noteRegistration({ server, prefix }: FastifyInstance, name: string, options: object): void {
+  const known = registrations.get(server)
+  const registration = { name, prefix, options }
+  if (known === undefined) registrations.set(server, [registration])
+  else known.push(registration)
+}
+
 export interface PluginDefinition<S extends TObject, Required extends string> {
   /** Shown in errors and by `app.printPlugins()`; also the folder, the `config` key and the block reason. */
   name: string
@@ -71,6 +93,7 @@ export function plugin<
     for (const option of required) {
       if (!Object.hasOwn(options, option)) throw new OptionsError(`${name}: option ${option} is missing: a function`)
     }
+    noteRegistration(app, name, options)
     await setup(app, options)
   }
   return fastifyPlugin(register, { name, dependencies, fastify: '5.x' })

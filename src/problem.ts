@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientRequest, ClientSocket } from './client.js'
 import { errors, GatewayError } from './errors.js'
+import type { Mask } from './logs/redact.js'
 import { attemptsOf } from './logs.js'
 
 /** RFC 9110 §10.2.1, where the gateway answers for all of its routes. */
@@ -11,17 +12,21 @@ export const allow = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 type Thrown = Error & { statusCode?: unknown; code?: unknown }
 
 /** Answers an error and writes its one log line: the reason and the attempts in the log, a sentence to the client. */
-export function errorHandler(name: string): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
+export function errorHandler(
+  name: string,
+  mask: Mask
+): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (thrown, request, reply) => {
     const error: Thrown = thrown instanceof Error ? thrown : new Error(`no error was thrown, but ${inspect(thrown)}`)
     const own = error instanceof GatewayError ? error : undefined
     const status = own?.statusCode ?? statusOf(error.statusCode ?? reply.statusCode)
-    log(request, error, own, status)
+    log(request, error, own, status, mask)
     const raw = request.raw as ClientRequest
     raw.call?.retract()
     // Admission left the connection in doubt.
     if ((raw.socket as ClientSocket | undefined)?.closing) reply.header('connection', 'close')
     const problem = own ?? foreign(error, status)
+    raw.code = problem.code
     if (status === 405) reply.header('allow', allow)
     if (own?.retryAfter !== undefined) reply.header('retry-after', Math.ceil(own.retryAfter))
     // RFC 9209 §2.1; RFC 9111 §3: an error of the gateway is nothing to be stored.
@@ -46,11 +51,11 @@ function foreign(error: Thrown, status: number): { code: string | undefined; pro
   return { code, proxyStatus: 'http_request_error', message: error.message }
 }
 
-function log(request: FastifyRequest, error: Error, own: GatewayError | undefined, status: number): void {
+function log(request: FastifyRequest, error: Error, own: GatewayError | undefined, status: number, mask: Mask): void {
   const level = own?.code === 'GTW_ERR_CLIENT_GONE' || status < 500 ? 'info' : 'error'
   const told = own === undefined ? { err: error } : { code: own.code, err: own.cause }
   request.log[level](
-    { ...told, status, method: request.method, url: request.originalUrl, attempts: attemptsOf(request) },
+    { ...told, status, method: request.method, url: mask(request.originalUrl), attempts: attemptsOf(request) },
     own?.detail ?? error.message
   )
 }

@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoint.js'
+import { OptionsError } from './errors.js'
 import { Memory } from './memory.js'
 import { passed } from './tier.js'
 import type { Balancer } from './types.js'
@@ -14,6 +15,7 @@ const mostTurns = 64
  * do not favour the first of the list.
  */
 export function roundRobin({ random = Math.random }: { random?: () => number } = {}): Balancer {
+  if (typeof random !== 'function') throw new OptionsError('balancer: roundRobin: option random must be a function')
   let first = true
   const sequences = new Memory<readonly Endpoint[], Sequence>(candidates => {
     const sequence = new Sequence(candidates)
@@ -21,7 +23,7 @@ export function roundRobin({ random = Math.random }: { random?: () => number } =
     first = false
     return sequence
   })
-  return (candidates, request) => {
+  return function roundRobin(candidates, request) {
     const sequence = sequences.of(candidates)
     let endpoint = sequence.next()
     for (let turns = 1; turns < mostTurns && passed(endpoint, request); turns++) endpoint = sequence.next()

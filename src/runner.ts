@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { blame, importAppFile, isApp } from './app-file.js'
 import { explainListen, type RunCommand } from './cli.js'
 import { serversBeside, takeHandle } from './listeners.js'
+import { loggerFor } from './logs/pretty.js'
 import { inheritedSockets } from './sockets.js'
 
 /** One gateway in this process: loads its app, listens, puts a new one in its place, and ends it. */
@@ -51,8 +52,7 @@ export class Runner {
 
   /** @returns the address, for people */
   async listen(): Promise<string> {
-    const { host } = this.#command
-    const port = this.#command.port === 0 ? Number(process.env.HEADGATE_PORT ?? 0) : this.#command.port
+    const { host, port } = this.#command
     const fd = inheritedSockets().get('gateway')
     const where = fd === undefined ? { host, port } : { host, fd }
     return (this.#app as FastifyInstance).listen(where as FastifyListenOptions).catch(error => {
@@ -89,7 +89,7 @@ export class Runner {
     else {
       // Not at the top: --help and mistakes on the command line do not wait for it.
       const { gateway } = await import('./index.js')
-      app = gateway({ logger: { level: logLevel }, accessLog: true })
+      app = gateway({ logger: await loggerFor(logLevel), accessLog: true })
       // Not encapsulated: what the file sets, such as a not-found handler, is meant for the whole gateway.
       const root = async (app: FastifyInstance) => {
         await define(app, { check })

@@ -1,6 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 
 /**
  * Listening sockets by name that this process was given: by the gateway before it (`HEADGATE_SOCKETS`, `gateway=4,admin=5`)
@@ -41,7 +40,8 @@ export function placeOf(server: Server): Place | undefined {
 /** The handle of a listening socket, as Node keeps it. */
 export interface Handle {
   readonly fd: number
-  close(): void
+  close(...args: unknown[]): void
+  onconnection(error: number, connection: Handle): void
 }
 
 export function handleOf(server: Server): Handle | undefined {
@@ -64,6 +64,13 @@ export class Listening {
     return this.#handles.get(place)
   }
 
+  /** A connection that came on this port comes once more. */
+  give(port: Place | undefined, connection: Handle): void {
+    const handle = port === undefined ? undefined : this.#handles.get(port)
+    if (handle === undefined) connection.close()
+    else handle.onconnection(0, connection)
+  }
+
   close(): void {
     this.#channel.unsubscribe(this.#note)
   }
@@ -74,14 +81,4 @@ export class Listening {
     const handle = handleOf(server)
     if (place !== undefined && handle !== undefined) this.#handles.set(place, handle)
   }
-}
-
-/** A port that nobody uses, so that several processes can be told it. @throws the error of node:net */
-export async function freePort(host: string): Promise<number> {
-  const server = createServer().listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -20,7 +20,10 @@ export function tunnel(request: ClientRequest, response: ClientResponse, answer:
   const client = request.socket
   const upstream = answer.socket
   response.detachSocket(client)
+  // Nothing but the upstream reads what it says from now on.
+  client.removeAllListeners('readable')
   client.write(switchingProtocols(request.upgradeTo as string, answer), 'latin1')
+  request.switched = { read: client.bytesRead - client.readableLength, written: client.bytesWritten }
 
   client.removeAllListeners('timeout')
   // A byte that comes from one side is written to the other, so that this one timer sees both.
@@ -80,8 +83,8 @@ function farewell(upstream: Duplex, client: Duplex): () => void {
 
 /** Ends a connection in a way that tells a part from the whole. */
 export function reset(socket: Duplex): void {
-  // TLS needs none: its end is told within it.
-  if (socket instanceof Socket && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+  // TLS needs none: its end is told within it. What has said its end cannot be reset any more.
+  if (socket instanceof Socket && !(socket instanceof TLSSocket) && !socket.writableEnded) socket.resetAndDestroy()
   else socket.destroy()
 }
 

@@ -144,13 +144,11 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
    */
   pick(request: UpstreamRequest): Endpoint {
     const { preferred } = request
-    if (preferred !== undefined && !preferred.blocked && !preferred.removed && !passed(preferred, request)) {
-      return preferred
-    }
-    if (this.#stale) this.#rebuild()
     const labels = this.select?.(request)
-    const group = labels === undefined ? this.#all : this.#group(labels)
-    if (group.version !== this.#version) group.refresh(this.#version, this.#spread)
+    if (preferred !== undefined && !preferred.blocked && !preferred.removed && !passed(preferred, request)) {
+      if (labels === undefined || has(preferred, labels)) return preferred
+    }
+    const group = this.#fresh(labels)
     const tier = group.tier(this.#random)
     if (tier === undefined) throw noEndpoint(this.endpoints, labels, this.#wait())
     const { candidates } = tier
@@ -171,12 +169,21 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     return wait === Number.POSITIVE_INFINITY || wait <= 0 ? undefined : Math.ceil(wait / 1_000)
   }
 
+  /** Whether an endpoint can be picked that this call has not tried, and that is not full. */
+  untried(request: UpstreamRequest): boolean {
+    const { tiers } = this.#fresh(this.select?.(request))
+    return tiers.some(({ candidates }) => candidates.some(endpoint => !passed(endpoint, request)))
+  }
+
   /** Whether an endpoint with these labels can be picked. */
   serves(labels: Labels): boolean {
-    if (this.#stale) this.#rebuild()
-    const group = this.#group(labels)
-    if (group.version !== this.#version) group.refresh(this.#version, this.#spread)
-    return group.tiers.some(({ candidates }) => candidates.length > 0)
+    return this.#fresh(labels).tiers.some(({ candidates }) => candidates.length > 0)
+  }
+
+  /** What is picked from for a request with these labels: the tiers, and the part of such requests that each gets. */
+  tiers(labels?: Labels): { tier: Tier; share: number }[] {
+    const { tiers, shares } = this.#fresh(labels)
+    return tiers.map((tier, index) => ({ tier, share: shares[index] as number }))
   }
 
   /** Tells of each request that begins or ends at an endpoint. @returns what ends it */
@@ -263,6 +270,13 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     this.#all = new Group(members)
   }
 
+  #fresh(labels: Labels | undefined): Group {
+    if (this.#stale) this.#rebuild()
+    const group = labels === undefined ? this.#all : this.#group(labels)
+    if (group.version !== this.#version) group.refresh(this.#version, this.#spread)
+    return group
+  }
+
   /** What a client may name is looked up, and only what exists is kept. */
   #group(labels: Labels): Group {
     const keys = Object.entries(labels).map(label => label.join('='))
@@ -279,6 +293,11 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     this.#groups.set(name, group)
     return group
   }
+}
+
+function has(endpoint: Endpoint, labels: Labels): boolean {
+  for (const name in labels) if (endpoint.labels[name] !== labels[name]) return false
+  return true
 }
 
 /** The next one that was not tried, in this tier or else in another; when all were, one that is not full. */

@@ -305,6 +305,29 @@ t.test('a subset has the endpoints with its labels, in tiers and with failover o
   }
 })
 
+t.test('a preferred endpoint is picked while it is of the subset', async t => {
+  const upstream = of({ url: 'http://a', labels: { tenant: 'a' } }, { url: 'http://b', labels: { tenant: 'b' } })
+  const [a, b] = upstream.endpoints as [Endpoint, Endpoint]
+  const preferring = (preferred: Endpoint) => upstream.pick({ ...call(), preferred } as UpstreamRequest)
+  t.equal(preferring(b), b)
+  upstream.select = () => ({ tenant: 'a' })
+  t.equal(preferring(b), a)
+  t.equal(preferring(a), a)
+})
+
+t.test('whether somebody is untried is asked of those who can be picked', async t => {
+  const upstream = new Upstream(['http://a', 'http://b'], settings, { panic: 0.5 })
+  const [a, b] = upstream.endpoints as [Endpoint, Endpoint]
+  for (const endpoint of [a, b]) endpoint.block('health', { suspicion: true })
+  t.equal(upstream.untried(call(a)), true, 'in panic those who are suspected can')
+  t.equal(upstream.untried(call(a, b)), false)
+  b.block('breaker')
+  t.equal(upstream.untried(call(a)), false)
+  b.unblock('breaker')
+  b.limit = 0
+  t.equal(upstream.untried(call(a)), false, 'a full one cannot')
+})
+
 t.test('an added endpoint is picked, a removed one is not, and events tell of it all', async t => {
   const upstream = of('a')
   const told: string[] = []

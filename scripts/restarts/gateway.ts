@@ -88,9 +88,14 @@ export default app => {
   }
 }
 
-async function said(lines: EventEmitter<{ line: [Line] }>, pattern: RegExp): Promise<Line> {
-  for (;;) {
-    const [line] = (await once(lines, 'line')) as [Line]
-    if (pattern.test(line.msg)) return line
-  }
+/** Several lines may come at once: none is missed. */
+function said(lines: EventEmitter<{ line: [Line] }>, pattern: RegExp): Promise<Line> {
+  return new Promise(resolve => {
+    const hear = (line: Line) => {
+      if (!pattern.test(line.msg)) return
+      lines.off('line', hear)
+      resolve(line)
+    }
+    lines.on('line', hear)
+  })
 }

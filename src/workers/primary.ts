@@ -5,6 +5,7 @@ import { type Handle, Listening } from '../sockets.js'
 import type { Service, Started } from '../supervisor.js'
 import { Backoff } from './backoff.js'
 import { WorkerFailed } from './failed.js'
+import { Handover } from './handover.js'
 import { forget } from './leases.js'
 import { type FromWorker, isMessage } from './messages.js'
 import { answered, Switchboard, send } from './switchboard.js'
@@ -40,6 +41,7 @@ export class Primary implements Service {
   readonly #options: PrimaryOptions
   readonly #members = new Set<Member>()
   readonly #switchboard: Switchboard
+  readonly #handover = new Handover()
   readonly #backoff = new Backoff()
   readonly #timers = new Set<NodeJS.Timeout>()
   #leader: Member | undefined
@@ -122,6 +124,7 @@ export class Primary implements Service {
   #spawn(): Promise<Member> {
     const now = performance.now()
     const worker = cluster.fork({ HEADGATE_WORKER: '1' })
+    this.#handover.watch(worker)
     const member: Member = { worker, started: now, ready: undefined, alive: now, leaving: false }
     this.#members.add(member)
     return new Promise((resolve, reject) => {
@@ -146,6 +149,7 @@ export class Primary implements Service {
         this.#members.delete(member)
         forget(worker.id)
         this.#switchboard.left(worker)
+        for (const { connection, port } of this.#handover.left(worker)) this.#listening.give(port, connection)
         if (this.#leader === member) this.#elect()
         const how = signal ?? `code ${code}`
         if (member.ready === undefined) reject(new WorkerFailed(code, signal))

@@ -383,10 +383,10 @@ t.test('a refused request is logged with its own target, and no secret of it is'
   await ask(t, port, get(`${fields}X-A: secret\0\r\n`, '/broken'))
   await ask(t, port, get(fields + close, '/good'))
   const text = JSON.stringify(lines)
-  // The reason and the access log.
+  // The reason and the access log; what the parser refused has no target.
   t.same(
     lines.filter(({ status }) => status === 400).map(({ url }) => url),
-    ['/wanted', '/wanted']
+    ['/wanted', '/wanted', undefined]
   )
   t.match(text, '"url":"/good"')
   t.match(text, 'HPE_INVALID_HEADER_TOKEN')

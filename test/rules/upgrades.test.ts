@@ -315,20 +315,39 @@ t.test('an upgrade behind a request that is not answered yet does not disturb it
   t.match(await client.rest(), /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nok/)
 })
 
-t.test('a client that leaves before the switch ends the upstream’s connection', async t => {
+for (const leave of ['destroy', 'resetAndDestroy', 'end'] as const) {
+  t.test(`a client that leaves before the switch, by ${leave}, ends the upstream’s connection`, async t => {
+    let peer: Peer | undefined
+    const url = await talking(t, async one => {
+      await one.until()
+      peer = one
+    })
+    const { port, logged, app } = await before(t, url)
+    const client = new Client(t, port)
+    client.send(upgrade())
+    await becomes(() => peer !== undefined)
+    client.socket[leave]()
+    await becomes(() => peer?.socket.closed === true)
+    t.match(await logged('request'), { status: 499, aborted: true })
+    await becomes(() => app.upstream.endpoints[0]?.pending === 0)
+  })
+}
+
+t.test('bytes that come while the upstream thinks wait for its switch', async t => {
   let peer: Peer | undefined
   const url = await talking(t, async one => {
     await one.until()
     peer = one
   })
-  const { port, logged, app } = await before(t, url)
+  const { port } = await before(t, url)
   const client = new Client(t, port)
   client.send(upgrade())
   await becomes(() => peer !== undefined)
-  client.socket.resetAndDestroy()
-  await becomes(() => peer?.socket.closed === true)
-  t.match(await logged('request'), { status: 499, aborted: true })
-  await becomes(() => app.upstream.endpoints[0]?.pending === 0)
+  client.send('early, ')
+  client.send('and later')
+  await new Promise(resolve => setImmediate(resolve))
+  peer?.send(switched)
+  t.match(await peer?.until('later'), /early, and later$/)
 })
 
 t.test('a switch that comes when the client has left is dropped', async t => {
