@@ -1,6 +1,6 @@
 import { type Endpoint, Memory, passed, type Tier, type UpstreamRequest } from '../../src/index.js'
 import { mix } from './crc32.js'
-import { checkFunction, checkNumber, type Key, type Policy, type Random } from './policy.js'
+import { checkFunction, checkNumber, checkRest, type Key, type Policy, type Random } from './policy.js'
 import { weightedRandom } from './weighted-random.js'
 
 /** Where keys belong: endpoints of a tier, by their numbers, in places. */
@@ -33,10 +33,11 @@ const mostSteps = 128
  */
 export function hashed(
   name: string,
-  { key, bound = Number.POSITIVE_INFINITY, random = Math.random }: HashOptions,
+  { key, bound = Number.POSITIVE_INFINITY, random = Math.random, ...rest }: HashOptions,
   hash: (key: string) => number,
   place: (endpoints: readonly Endpoint[]) => Places
 ): Policy {
+  checkRest(name, rest)
   checkFunction(name, 'key', key)
   checkNumber(name, 'bound', bound, 1)
   const tiers = new Memory((tier: Tier) => new Districts(tier, place(tier.endpoints), bound))

@@ -1,5 +1,5 @@
 import { networkOf } from './network.js'
-import { checkNumber, checkString, type Key } from './policy.js'
+import { checkNumber, checkToken, type Key } from './policy.js'
 
 /**
  * The client's address, or the network it is in: addresses of IPv6 by the first 64 bits unless told otherwise, as a
@@ -18,7 +18,7 @@ export interface AddressOptions {
 
 /** A header of the request as it is sent on: filters may have set or removed it. */
 export function header(name: string): Key {
-  checkString('header', 'name', name)
+  checkToken('header', name)
   const key = name.toLowerCase()
   return ({ headers }) => {
     const value = headers[key]
@@ -28,7 +28,7 @@ export function header(name: string): Key {
 
 /** A cookie of the request as it is sent on; without its quotes, but as it is otherwise. */
 export function cookie(name: string): Key {
-  checkString('cookie', 'name', name)
+  checkToken('cookie', name)
   return ({ headers }) => (headers.cookie === undefined ? undefined : readCookie(headers.cookie, name))
 }
 

@@ -15,7 +15,7 @@ export interface MaglevOptions extends HashOptions {
  */
 export function maglev({ size = 65_537, ...options }: MaglevOptions): Policy {
   checkNumber('maglev', 'size', size, 2, 16_777_213)
-  if (!isPrime(size)) throw new OptionsError(`maglev: option size is ${size}, but must be a prime number`)
+  if (!isPrime(size)) throw new OptionsError(`balancer: maglev: option size is ${size}, but must be a prime number`)
   return hashed('maglev', options, hash, endpoints => new Table(endpoints, size))
 }
 

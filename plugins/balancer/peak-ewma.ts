@@ -1,6 +1,6 @@
 import { type Endpoint, type EndpointFilter, faultOf, Memory } from '../../src/index.js'
 import { Latency } from './latency.js'
-import { type Clock, checkNumber, now, type Policy, type Random } from './policy.js'
+import { type Clock, checkFunction, checkNumber, checkRest, now, type Policy, type Random } from './policy.js'
 import { type Load, lessLoaded } from './two-choices.js'
 
 export interface PeakEwmaOptions {
@@ -20,9 +20,12 @@ const unknown = 2 ** 47
  * is that until the head of an answer; a failure (an error of the upstream, a 5xx) counts as a slow answer.
  */
 export function peakEwma(options: PeakEwmaOptions = {}): Policy {
-  const { decay = 10_000, penalty = 1_000, clock = now, random = Math.random } = options
+  const { decay = 10_000, penalty = 1_000, clock = now, random = Math.random, ...rest } = options
+  checkRest('peakEwma', rest)
   checkNumber('peakEwma', 'decay', decay, 1)
   checkNumber('peakEwma', 'penalty', penalty, 0)
+  checkFunction('peakEwma', 'clock', clock)
+  checkFunction('peakEwma', 'random', random)
   const latencies = new WeakMap<Endpoint, Latency>()
   const latencyOf = (endpoint: Endpoint): Latency => {
     let latency = latencies.get(endpoint)

@@ -31,21 +31,29 @@ export function pending({ pending, effectiveWeight }: Endpoint): number {
 export function checkNumber(name: string, option: string, value: unknown, least: number, most = Infinity): void {
   if (typeof value === 'number' && value >= least && value <= most) return
   const range = most === Infinity ? `a number, at least ${least}` : `a number from ${least} to ${most}`
-  throw new OptionsError(`${name}: option ${option} is ${show(value)}, but must be ${range}`)
+  throw new OptionsError(`balancer: ${name}: option ${option} is ${show(value)}, but must be ${range}`)
 }
 
 /** @throws OptionsError unless the option is a function */
 export function checkFunction(name: string, option: string, value: unknown): void {
   if (typeof value === 'function') return
-  throw new OptionsError(`${name}: option ${option} is ${show(value)}, but must be a function`)
+  throw new OptionsError(`balancer: ${name}: option ${option} is ${show(value)}, but must be a function`)
 }
 
-/** @throws OptionsError unless the option is a string with something in it */
-export function checkString(name: string, option: string, value: unknown): void {
-  if (typeof value === 'string' && value !== '') return
-  throw new OptionsError(`${name}: option ${option} is ${show(value)}, but must be a string that is not empty`)
+/** @throws OptionsError unless it can be the name of a header or cookie */
+export function checkToken(name: string, value: unknown): void {
+  if (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)) return
+  throw new OptionsError(`balancer: ${name}: option name is ${show(value)}, but must be a token of HTTP`)
+}
+
+/** @throws OptionsError when something is left that the policy does not have */
+export function checkRest(name: string, rest: object): void {
+  const [odd] = Object.keys(rest)
+  if (odd !== undefined) throw new OptionsError(`balancer: ${name} has no option ${odd}`)
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'missing' : typeof value === 'function' ? 'a function' : (JSON.stringify(value) ?? '?')
+  if (value === undefined) return 'missing'
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value))
 }

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../src/index.js'
-import { checkFunction, type Policy, pending, type Random } from './policy.js'
+import { checkFunction, checkRest, type Policy, pending, type Random } from './policy.js'
 import { lessLoaded } from './two-choices.js'
 
 export interface PowerOfTwoOptions {
@@ -9,7 +9,9 @@ export interface PowerOfTwoOptions {
 }
 
 /** The less loaded of two that are drawn: nearly as good as the least of all, and nobody runs to the same one. */
-export function powerOfTwo({ load = pending, random = Math.random }: PowerOfTwoOptions = {}): Policy {
+export function powerOfTwo({ load = pending, random = Math.random, ...rest }: PowerOfTwoOptions = {}): Policy {
+  checkRest('powerOfTwo', rest)
   checkFunction('powerOfTwo', 'load', load)
+  checkFunction('powerOfTwo', 'random', random)
   return (candidates, request) => lessLoaded(candidates, request, random, load)
 }

@@ -1,7 +1,7 @@
-import type { Labels, UpstreamRequest } from '../../src/index.js'
+import { type Labels, OptionsError, type UpstreamRequest } from '../../src/index.js'
 import { crc32, mix } from './crc32.js'
 import { header as headerOf } from './key.js'
-import { checkNumber, type Key, type Random } from './policy.js'
+import { checkFunction, checkNumber, type Key, type Random } from './policy.js'
 
 /** Says by which endpoints a request may be answered: those with these labels; undefined leaves it open. */
 export type Subset = (request: UpstreamRequest) => Labels | undefined
@@ -40,6 +40,7 @@ export interface SplitOptions {
 /** A share of the requests goes to the endpoints with these labels; by keys where there is one, else drawn. */
 export function split({ share, labels, key, random = Math.random }: SplitOptions): Subset {
   checkNumber('split', 'share', share, 0, 1)
+  checkFunction('split', 'random', random)
   return request => {
     const text = key?.(request)
     const rank = text === undefined || text === '' ? random() : mix(~crc32(text)) / 2 ** 32
@@ -54,6 +55,7 @@ export function split({ share, labels, key, random = Math.random }: SplitOptions
  * firstOf(canary({ header: 'x-canary', labels: next }), split({ share: 0.05, labels: next }), stable)
  */
 export function firstOf(...subsets: readonly (Subset | Labels)[]): Subset {
+  if (subsets.length === 0) throw new OptionsError('balancer: firstOf needs a subset, or labels')
   return request => {
     for (const subset of subsets) {
       const labels = typeof subset === 'function' ? subset(request) : subset

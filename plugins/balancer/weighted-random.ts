@@ -1,10 +1,12 @@
 import { type Endpoint, Memory, passed } from '../../src/index.js'
-import type { Policy, Random } from './policy.js'
+import { checkFunction, checkRest, type Policy, type Random } from './policy.js'
 
 const mostDraws = 8
 
 /** Any of them, as likely as its weight says. */
-export function weightedRandom({ random = Math.random }: { random?: Random } = {}): Policy {
+export function weightedRandom({ random = Math.random, ...rest }: { random?: Random } = {}): Policy {
+  checkRest('weightedRandom', rest)
+  checkFunction('weightedRandom', 'random', random)
   const lots = new Memory<readonly Endpoint[], Lots>(candidates => new Lots(candidates))
   return (candidates, request) => {
     const drawn = lots.of(candidates)

@@ -92,6 +92,8 @@ export class Breaker {
 
   readonly #expire = (): void => {
     this.circuit.expire()
+    // A trial that goes on has given its place away: how it ends says nothing.
+    this.#period = new Period(this)
     this.update()
   }
 

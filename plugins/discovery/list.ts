@@ -3,6 +3,8 @@ import { Endpoint, type Labels } from '../../src/index.js'
 /** One endpoint of a list, with nothing left out and its url in the form that an upstream knows it by. */
 export interface Entry {
   readonly url: string
+  /** As the source has it: a ring knows its members by what is written. */
+  readonly written: string
   readonly weight: number
   readonly priority: number
   readonly labels: Labels
@@ -59,6 +61,7 @@ function readEntry(given: unknown, fail: Fail): Entry {
   if (typeof url !== 'string') throw fail(`its url is ${show(url)}, but must be a string`)
   return {
     url,
+    written: url,
     weight: readNumber('weight', weight ?? 1, fail),
     priority: readNumber('priority', priority ?? 0, fail),
     labels: readLabels(labels ?? {}, fail),
@@ -98,7 +101,8 @@ function check(entry: Entry, before: Entries, fail: Fail): Entry {
   const known = before.get(entry.url)
   if (known !== undefined && known.weight === entry.weight && same(known, entry)) return known
   try {
-    return { ...entry, url: new Endpoint({ ...trial, ...entry }).url }
+    const { written, ...input } = entry
+    return { ...entry, url: new Endpoint({ ...trial, ...input }).url }
   } catch (error) {
     throw fail((error as Error).message.replace(/^upstream: /, ''))
   }

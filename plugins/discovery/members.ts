@@ -35,7 +35,8 @@ export class Members {
 
   #add(entry: Entry): void {
     if (this.#upstream.find(entry.url) !== undefined) return
-    this.#own.set(entry.url, this.#upstream.add(entry))
+    const { written, ...input } = entry
+    this.#own.set(entry.url, this.#upstream.add({ ...input, url: written }))
   }
 
   /** Whether it was there: what was removed by hand is gone until the source takes it away and brings it again. */

@@ -52,7 +52,7 @@ export default plugin({ name: 'hedge', options, dependencies: ['upstream'] }, (a
     const { budget, upstream } = place
     budget?.count()
     const plan = (client as unknown as { [kPlan]?: Plan | false })[kPlan] ?? ownPlan
-    if (plan === false || !plan.allows(request) || upstream.available.length < 2) return next(request)
+    if (plan === false || !plan.allows(request) || upstream.endpoints.length < 2) return next(request)
     const pace = plan.pace(upstream)
     if (pace.delay !== Number.POSITIVE_INFINITY) return new Race(request, next, plan, pace).run()
     const start = pace.now()

@@ -1,5 +1,5 @@
 import { Attempt, GatewayError, type Send, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
-import { type Alarm, budgetOf, discard, untried } from '../retry/index.js'
+import { type Alarm, budgetOf, discard } from '../retry/index.js'
 import { better, type Outcome } from './outcome.js'
 import type { Pace } from './pace.js'
 import type { Plan } from './plan.js'
@@ -64,7 +64,7 @@ export class Race implements Alarm {
     const request = this.#request
     // Where it still waits in line, a second one would only stand behind it; and who is bound to an endpoint stays there.
     if (request.attempts.length === this.#tried || request.preferred !== undefined || request.aborted) return false
-    return untried(this.#pace.upstream, request)
+    return this.#pace.upstream.untried(request)
   }
 
   #hedge(): void {

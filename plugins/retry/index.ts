@@ -17,7 +17,6 @@ export { discard } from './discard.js'
 export type { BudgetOptions, Condition, RetryOptions } from './options.js'
 export { Replay } from './replay.js'
 export { retryAfter } from './retry-after.js'
-export { untried } from './untried.js'
 
 /** On an instance: the filter of the nearest scope, which alone acts. */
 const kFilter = Symbol('headgate.retry.filter')
@@ -34,6 +33,7 @@ const kPlan = Symbol('headgate.retry.plan')
  */
 export default plugin({ name: 'retry', options, dependencies: ['upstream'] }, (app, { budget: shared, ...own }) => {
   if (Object.hasOwn(app, kFilter)) throw new OptionsError('retry: this scope has it already; register it once')
+  checkTimes('retry', own)
   const ownPlan = new Plan(own)
   const places = new Map<FastifyInstance, Place | undefined>()
   let server: FastifyInstance | undefined
@@ -105,7 +105,16 @@ function merge(scope: RetryOptions, given: unknown, route: string): RetryOptions
   const { backoff } = given as { backoff?: unknown }
   const own = typeof backoff === 'object' && backoff !== null ? { ...scope.backoff, ...backoff } : backoff
   const merged = { ...scope, ...given, backoff: own ?? scope.backoff }
-  return checkOptions(name, routeOptions, merged) as RetryOptions
+  const checked = checkOptions(name, routeOptions, merged) as RetryOptions
+  checkTimes(name, checked)
+  return checked
+}
+
+/** @throws OptionsError on what can never come about */
+function checkTimes(name: string, { timeout, deadline }: RetryOptions): void {
+  if (deadline > 0 && timeout > deadline) {
+    throw new OptionsError(`${name}: option timeout is ${timeout}, but must be at most deadline, ${deadline}`)
+  }
 }
 
 type RouteOptions = Partial<Omit<RetryOptions, 'backoff'>> & { backoff?: Partial<RetryOptions['backoff']> }

@@ -7,7 +7,6 @@ import type { Place } from './place.js'
 import type { Plan } from './plan.js'
 import { Replay } from './replay.js'
 import { retryAfter } from './retry-after.js'
-import { untried } from './untried.js'
 
 /** How an attempt ended: with an answer, or with what was thrown instead. */
 export interface Outcome {
@@ -192,7 +191,7 @@ export class Retries {
     const { upstream, budget, random, now, closing } = this.#place
     const failure = error as GatewayError | undefined
     let wait = 0
-    if (untried(upstream, this.#request)) {
+    if (upstream.untried(this.#request)) {
       // What never arrived has cost the upstream nothing, and its replacement is no additional request.
       if (failure?.unsent) return 0
     } else {

@@ -23,7 +23,7 @@ export const options = Type.Object({
   ),
   domain: Type.Optional(
     Type.String({
-      pattern: '^\\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$',
+      pattern: '^\\.?[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$',
       title: 'a domain',
       description: 'Sent to its subdomains, too; to the host that set it alone when left out.'
     })

@@ -10,8 +10,18 @@ t.test('an entry has a weight of 1, priority 0 and no labels, and its url in the
   t.same(
     [...read(['HTTP://A:80/base/', { url: 'http://b', weight: 0, priority: 2, labels: { v: '1' }, authority: 'c' }])],
     [
-      ['http://a/base', { url: 'http://a/base', weight: 1, priority: 0, labels: {}, authority: undefined }],
-      ['http://b', { url: 'http://b', weight: 0, priority: 2, labels: { v: '1' }, authority: 'c' }]
+      [
+        'http://a/base',
+        {
+          url: 'http://a/base',
+          written: 'HTTP://A:80/base/',
+          weight: 1,
+          priority: 0,
+          labels: {},
+          authority: undefined
+        }
+      ],
+      ['http://b', { url: 'http://b', written: 'http://b', weight: 0, priority: 2, labels: { v: '1' }, authority: 'c' }]
     ]
   )
 })

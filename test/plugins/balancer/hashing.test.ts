@@ -236,12 +236,18 @@ for (const [name, policy, spread, moved] of policies) {
 
 t.test('mistakes in the options of hashing are refused', async t => {
   const mistakes: [() => unknown, string][] = [
-    [() => ringHash({} as never), 'ringHash: option key is missing, but must be a function'],
-    [() => ringHash({ key: 'ip' as never }), 'ringHash: option key is "ip", but must be a function'],
-    [() => ringHash({ key: path(), bound: 0.5 }), 'ringHash: option bound is 0.5, but must be a number, at least 1'],
-    [() => maglev({ key: path(), size: 65_536 }), 'maglev: option size is 65536, but must be a prime number'],
-    [() => maglev({ key: path(), size: 1 }), 'maglev: option size is 1, but must be a number from 2 to 16777213'],
-    [() => header(''), 'header: option name is "", but must be a string that is not empty']
+    [() => ringHash({} as never), 'balancer: ringHash: option key is missing, but must be a function'],
+    [() => ringHash({ key: 'ip' as never }), 'balancer: ringHash: option key is "ip", but must be a function'],
+    [
+      () => ringHash({ key: path(), bound: 0.5 }),
+      'balancer: ringHash: option bound is 0.5, but must be a number, at least 1'
+    ],
+    [() => maglev({ key: path(), size: 65_536 }), 'balancer: maglev: option size is 65536, but must be a prime number'],
+    [
+      () => maglev({ key: path(), size: 1 }),
+      'balancer: maglev: option size is 1, but must be a number from 2 to 16777213'
+    ],
+    [() => header(''), 'balancer: header: option name is "", but must be a token of HTTP']
   ]
   for (const [mistake, message] of mistakes) t.throws(mistake, { code: 'GTW_ERR_OPTIONS', message })
 })

@@ -64,7 +64,7 @@ t.test('the url has its query, the path has none', async t => {
 t.test('a prefix that no address has is refused', async t => {
   t.throws(() => clientAddress({ ipv4Prefix: 33 }), {
     code: 'GTW_ERR_OPTIONS',
-    message: 'clientAddress: option ipv4Prefix is 33, but must be a number from 0 to 32'
+    message: 'balancer: clientAddress: option ipv4Prefix is 33, but must be a number from 0 to 32'
   })
   t.throws(() => clientAddress({ ipv6Prefix: -1 }), { message: /option ipv6Prefix is -1/ })
   t.throws(() => cookie(''), { message: /cookie: option name is ""/ })

@@ -211,7 +211,7 @@ t.test('with nothing known yet all are tried', async t => {
 t.test('mistakes in its options are refused', async t => {
   t.throws(() => peakEwma({ decay: 0 }), {
     code: 'GTW_ERR_OPTIONS',
-    message: 'peakEwma: option decay is 0, but must be a number, at least 1'
+    message: 'balancer: peakEwma: option decay is 0, but must be a number, at least 1'
   })
   t.throws(() => peakEwma({ penalty: -1 }), { message: /option penalty is -1/ })
 })

@@ -152,6 +152,6 @@ t.test('two choices keep the longest queue far shorter than one does', async t =
 t.test('a load that is no function is refused', async t => {
   t.throws(() => powerOfTwo({ load: 'pending' as never }), {
     code: 'GTW_ERR_OPTIONS',
-    message: 'powerOfTwo: option load is "pending", but must be a function'
+    message: 'balancer: powerOfTwo: option load is "pending", but must be a function'
   })
 })

@@ -52,6 +52,6 @@ t.test('the first subset that a request belongs to is taken, labels at the end f
 t.test('a share beyond all requests is refused', async t => {
   t.throws(() => split({ share: 5, labels: next }), {
     code: 'GTW_ERR_OPTIONS',
-    message: 'split: option share is 5, but must be a number from 0 to 1'
+    message: 'balancer: split: option share is 5, but must be a number from 0 to 1'
   })
 })
