@@ -50,6 +50,8 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   'plugins/retry/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
   'plugins/sticky/README.md': { 'app.js': [['/a', 'GET /a']] },
   'plugins/discovery/README.md': { 'app.js': [['/a', 'GET /a']], 'sources.js': [], 'iterator.js': [['/a', 'GET /a']] },
+  'plugins/metrics/README.md': { 'app.js': [['/a', 'GET /a']], 'own.js': [['/a', 'GET /a']] },
+  'plugins/traces/README.md': { 'app.js': [['/a', 'GET /a']], 'telemetry.js': [], 'edge.js': [['/a', 'GET /a']] },
   'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/proxy/README.md': {
     'app.js': [['/a', 'GET /a']],
