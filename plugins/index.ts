@@ -1,3 +1,4 @@
+export { default as admin } from './admin/index.js'
 export { default as balancer } from './balancer/index.js'
 export { default as breaker } from './breaker/index.js'
 export { default as discovery } from './discovery/index.js'

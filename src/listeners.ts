@@ -55,6 +55,11 @@ export function takeHandle(server: Server): Handle | undefined {
   return handle
 }
 
+/** The other way round. */
+export function giveHandle(server: Server, handle: Handle | undefined): void {
+  ;(server as unknown as { _handle: Handle | null })._handle = handle ?? null
+}
+
 /** A free port is another one each time. */
 function isSame(one: Where, other: Where): boolean {
   if ('path' in one || 'path' in other) return 'path' in one && 'path' in other && one.path === other.path

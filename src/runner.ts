@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyListenOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { blame, importAppFile, isApp } from './app-file.js'
 import { explainListen, type RunCommand } from './cli.js'
-import { serversBeside, takeHandle } from './listeners.js'
+import { giveHandle, serversBeside, takeHandle } from './listeners.js'
 import { loggerFor } from './logs/pretty.js'
 import { inheritedSockets } from './sockets.js'
 
@@ -68,7 +68,13 @@ export class Runner {
     const before = this.#app as FastifyInstance
     const { app } = await this.#load()
     const handle = takeHandle(before.server)
-    await app.listen({ host: this.#command.host, handle } as FastifyListenOptions)
+    try {
+      await app.listen({ host: this.#command.host, handle } as FastifyListenOptions)
+    } catch (error) {
+      giveHandle(before.server, handle)
+      await app.close()
+      throw error
+    }
     this.#app = app
     const closing = before.close().finally(() => this.#closing.delete(closing))
     this.#closing.add(closing)

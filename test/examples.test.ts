@@ -50,6 +50,7 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   'plugins/retry/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
   'plugins/sticky/README.md': { 'app.js': [['/a', 'GET /a']] },
   'plugins/discovery/README.md': { 'app.js': [['/a', 'GET /a']], 'sources.js': [], 'iterator.js': [['/a', 'GET /a']] },
+  'plugins/admin/README.md': { 'app.js': [['/a', 'GET /a']], 'token.js': [['/a', 'GET /a']] },
   'plugins/metrics/README.md': { 'app.js': [['/a', 'GET /a']], 'own.js': [['/a', 'GET /a']] },
   'plugins/traces/README.md': { 'app.js': [['/a', 'GET /a']], 'telemetry.js': [], 'edge.js': [['/a', 'GET /a']] },
   'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
@@ -112,9 +113,12 @@ for (const [page, expected] of Object.entries(pages)) {
     const directory = await unpack(t, page)
     for (const [name, dialogue] of Object.entries(expected)) {
       if (dialogue.length === 0) continue
-      const { stdout, stderr } = await run(process.execPath, [main, directory + name, '--check'])
-      t.match(stdout, '── ', `${name} has routes`)
-      t.equal(stderr, '')
+      // A process costs half a second.
+      if (page === 'README.md') {
+        const { stdout, stderr } = await run(process.execPath, [main, directory + name, '--check'])
+        t.match(stdout, '── ', `${name} has routes`)
+        t.equal(stderr, '')
+      }
 
       const { default: define } = await import(pathToFileURL(directory + name).href)
       const app: FastifyInstance = typeof define === 'function' ? gateway() : define

@@ -42,11 +42,13 @@ export function hashed(
   checkNumber(name, 'bound', bound, 1)
   const tiers = new Memory((tier: Tier) => new Districts(tier, place(tier.endpoints), bound))
   const keyless = weightedRandom({ random })
-  return (candidates, request, tier) => {
+  const policy: Policy = (candidates, request, tier) => {
     const text = key(request)
     if (text === undefined || text === '') return keyless(candidates, request, tier)
     return tiers.of(tier).pick(candidates, request, hash(text))
   }
+  // Two policies are made here; the name tells which one it is.
+  return Object.defineProperty(policy, 'name', { value: name })
 }
 
 class Districts {

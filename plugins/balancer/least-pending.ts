@@ -11,7 +11,9 @@ const mostLooked = 32
  */
 export function leastPending(): Policy {
   const tiers = new Memory<Tier, Ranking>(tier => new Ranking(tier))
-  return (candidates, request, tier) => tiers.of(tier).pick(candidates, request)
+  return function leastPending(candidates, request, tier) {
+    return tiers.of(tier).pick(candidates, request)
+  }
 }
 
 class Ranking {

@@ -39,7 +39,7 @@ export function peakEwma(options: PeakEwmaOptions = {}): Policy {
   let known: readonly Latency[] = []
   let time = 0
   const load: Load = (endpoint, place) => cost(endpoint, known[place] as Latency, time)
-  const policy: Policy = (candidates, request) => {
+  const policy: Policy = function peakEwma(candidates, request) {
     known = lists.of(candidates)
     time = clock()
     return lessLoaded(candidates, request, random, load)

@@ -13,5 +13,7 @@ export function powerOfTwo({ load = pending, random = Math.random, ...rest }: Po
   checkRest('powerOfTwo', rest)
   checkFunction('powerOfTwo', 'load', load)
   checkFunction('powerOfTwo', 'random', random)
-  return (candidates, request) => lessLoaded(candidates, request, random, load)
+  return function powerOfTwo(candidates, request) {
+    return lessLoaded(candidates, request, random, load)
+  }
 }

@@ -8,7 +8,7 @@ export function weightedRandom({ random = Math.random, ...rest }: { random?: Ran
   checkRest('weightedRandom', rest)
   checkFunction('weightedRandom', 'random', random)
   const lots = new Memory<readonly Endpoint[], Lots>(candidates => new Lots(candidates))
-  return (candidates, request) => {
+  return function weightedRandom(candidates, request) {
     const drawn = lots.of(candidates)
     let endpoint = drawn.draw(random)
     for (let draws = 1; draws < mostDraws && passed(endpoint, request); draws++) endpoint = drawn.draw(random)

@@ -43,7 +43,8 @@ async function tunnel(t: Test, options: GatewayOptions = {}, behind = ''): Promi
     head = await one.until()
     peer = one
   })
-  const made = await before(t, url, { options })
+  // Neither side need say that it ends.
+  const made = await before(t, url, { options: { ...options, timeouts: { close: 50, ...options.timeouts } } })
   let socket: Socket | undefined
   made.app.server.once('connection', (one: Socket) => {
     socket = one
