@@ -6,6 +6,7 @@ import { createServer as createSocketServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { bare } from './bare.js'
 
 /** Compiled, this file is in dist/test, next to dist/src. */
 const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
@@ -19,7 +20,10 @@ interface Headgate {
 
 function headgate(t: Test, args: string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Headgate {
   const { HOST, HEADGATE_UPSTREAM, LOG_LEVEL, ...rest } = process.env
-  const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...rest, PORT: '0', WORKERS: '1', ...env } })
+  const child = spawn(...bare([main, ...args], env.NODE_OPTIONS), {
+    cwd,
+    env: { ...rest, PORT: '0', WORKERS: '1', ...env }
+  })
   t.teardown(() => child.kill('SIGKILL'))
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', chunk => {

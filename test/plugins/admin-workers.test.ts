@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { ask } from '../ask.js'
+import { bare } from '../bare.js'
 import { origin } from '../helper.js'
 import { callAt } from './admin-world.js'
 
@@ -34,7 +35,7 @@ export default app => {
 /** A gateway of several processes. */
 async function headgate(t: Test, endpoints: string[], options: object = { port: 0 }, workers = 2) {
   const env = { ...process.env, HOST: '127.0.0.1', PORT: '0', WORKERS: String(workers), LOG_LEVEL: 'info' }
-  const child = spawn(process.execPath, [main, appFile(t, endpoints, options)], { env })
+  const child = spawn(...bare([main, appFile(t, endpoints, options)]), { env })
   t.teardown(() => child.kill('SIGKILL'))
   const ended = once(child, 'close')
   let out = ''
@@ -168,7 +169,7 @@ t.test('a reload keeps the socket and the orders', async t => {
 
 t.test('--check opens nothing', async t => {
   const file = appFile(t, ['http://127.0.0.1:9'], { host: '192.0.2.1', token: 'a-token-of-enough-letters' })
-  const child = spawn(process.execPath, [main, file, '--check'], { stdio: 'ignore' })
+  const child = spawn(...bare([main, file, '--check']), { stdio: 'ignore' })
   t.strictSame(await once(child, 'close'), [0, null])
 })
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { ask } from '../ask.js'
+import { bare } from '../bare.js'
 import { parse } from './metrics-values.js'
 
 /** Compiled, this file is in dist/test/plugins. */
@@ -27,7 +28,7 @@ export default app => {
   )
   const { HOST, HEADGATE_UPSTREAM, LOG_LEVEL, ...env } = process.env
   const main = fileURLToPath(new URL('src/main.js', dist))
-  const child = spawn(process.execPath, [main, file], { env: { ...env, PORT: '0', WORKERS: '2' } })
+  const child = spawn(...bare([main, file]), { env: { ...env, PORT: '0', WORKERS: '2' } })
   t.teardown(async () => {
     const ended = once(child, 'exit')
     child.kill('SIGTERM')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { bare } from '../bare.js'
 
 const bench = fileURLToPath(new URL('../../scripts/bench.js', import.meta.url))
 const skip = process.platform !== 'linux' && 'the kernel tells the CPU time of another process on Linux only'
@@ -16,14 +17,16 @@ t.test('the benchmark compares headgate with bare reply-from', { skip }, async t
   const directory = t.testdir()
   const json = join(directory, 'results.json')
   const svg = join(directory, 'chart.svg')
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    bench,
-    '--quick',
-    ...['--only', 'headgate,reply-from'],
-    ...['--scenarios', 'get-100b'],
-    ...['--json', json],
-    ...['--svg', svg]
-  ])
+  const { stdout } = await promisify(execFile)(
+    ...bare([
+      bench,
+      '--quick',
+      ...['--only', 'headgate,reply-from'],
+      ...['--scenarios', 'get-100b'],
+      ...['--json', json],
+      ...['--svg', svg]
+    ])
+  )
   t.match(stdout, /^\| headgate \|.*\n\| reply-from \|.* 1\.00 \|/m)
 
   const { scenarios }: Results = JSON.parse(readFileSync(json, 'utf8'))
@@ -44,7 +47,7 @@ t.test('the benchmark compares headgate with bare reply-from', { skip }, async t
 })
 
 t.test('an unknown peer or scenario is refused', { skip }, async t => {
-  const run = (...args: string[]) => promisify(execFile)(process.execPath, [bench, ...args])
+  const run = (...args: string[]) => promisify(execFile)(...bare([bench, ...args]))
   await t.rejects(run('--only', 'nobody'), { message: /no peer named "nobody"/ })
   await t.rejects(run('--scenarios', 'nothing'), { message: /no scenario is named "nothing"/ })
 })

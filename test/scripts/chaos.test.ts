@@ -7,13 +7,14 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Defence } from '../../scripts/chaos/gateway.js'
 import { slow } from '../../scripts/chaos/scenarios.js'
+import { bare } from '../bare.js'
 
 const chaos = fileURLToPath(new URL('../../scripts/chaos.js', import.meta.url))
 
 t.test('an endpoint killed at any time costs no idempotent request', async t => {
   const args = ['--scenario', 'kill', '--seconds', '8', '--rate', '100', '--seed', '1']
   // What it rejects with when a promise is broken has the output, too.
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [chaos, ...args]).catch(error => error)
+  const { stdout, stderr } = await promisify(execFile)(...bare([chaos, ...args])).catch(error => error)
   t.match(stderr, /was killed/)
   t.match(stdout, /^\| kill-retry \| [1-9]\d* \| 0 \| .* ok \|$/m)
   t.match(stdout, /^\| kill-ring \| [1-9]\d* \| 0 \| .* ok \|$/m)

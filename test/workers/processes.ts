@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { bare } from '../bare.js'
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 export const plugins = new URL('../../plugins/index.js', import.meta.url).href
@@ -29,7 +30,7 @@ export class Headgate {
     const { HOST, HEADGATE_UPSTREAM, LOG_LEVEL, ...rest } = process.env
     // systemd tells the process its own number, which nobody knows before: a shell does, and becomes the process.
     const shell = env.LISTEN_FDS === undefined ? [] : ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$0" "$@"']
-    const [program = '', ...options] = [...shell, process.execPath, main, ...args]
+    const [program = '', ...options] = [...shell, ...bare([main, ...args]).flat()]
     const child = spawn(program, options, {
       env: { ...rest, PORT: '0', WORKERS: '2', ...env },
       stdio: ['ignore', 'pipe', 'pipe', ...stdio]
