@@ -103,7 +103,12 @@ const LINGER = 2_000
 /** Bytes of a body that are worth a copy to save a write. */
 const SMALL = 16_384
 
-type Sent = (data: string | Buffer, encoding?: BufferEncoding | null, ...rest: unknown[]) => boolean
+type Sent = (
+  data: string | Buffer,
+  encoding?: BufferEncoding | null,
+  callback?: unknown,
+  byteLength?: number
+) => boolean
 
 /** What node:http's `write` and `end` hand each part of a body to, and the framing of its chunks. */
 const { _send } = ServerResponse.prototype as unknown as { _send: Sent }
@@ -113,10 +118,10 @@ export class ClientResponse extends ServerResponse<ClientRequest> {
   /** Bytes of its body, with the framing of its chunks. */
   sent = 0
 
-  _send(...values: Parameters<Sent>): boolean {
-    const [data, encoding] = values
+  // Each parameter by its name: a list of them would be made for each part.
+  _send(data: string | Buffer, encoding?: BufferEncoding | null, callback?: unknown, byteLength?: number): boolean {
     this.sent += typeof data === 'string' && encoding !== 'latin1' ? Buffer.byteLength(data) : data.length
-    return _send.apply(this, values)
+    return _send.call(this, data, encoding, callback, byteLength)
   }
 
   override writeHead(...values: [status: number, ...rest: unknown[]]): this {
