@@ -5,6 +5,15 @@ import type { Test } from 'tap'
 import { proxy, upstream } from '../plugins/index.js'
 import { type GatewayOptions, gateway } from '../src/index.js'
 
+/** For an `Upstream` of one's own, most often one that is never asked. */
+export const settings = {
+  host: 'preserve',
+  timeouts: { connect: 1_000, response: 1_000, body: 1_000, idle: 1_000 },
+  connections: 1,
+  queue: 1,
+  transport: 'http1'
+} as const
+
 /** An origin over node:http on a port of its own, gone with the test. */
 export async function origin(t: Test, listener: RequestListener): Promise<string> {
   return serve(t, createServer(listener))

@@ -10,15 +10,7 @@ import {
   type UpstreamRequest
 } from '../src/index.js'
 import { ask, lines } from './ask.js'
-import { listen, origin } from './helper.js'
-
-const settings = {
-  host: 'preserve',
-  timeouts: { connect: 1_000, response: 1_000, body: 1_000, idle: 1_000 },
-  connections: 1,
-  queue: 1,
-  transport: 'http1'
-} as const
+import { listen, origin, settings } from './helper.js'
 
 const of = (...names: (string | EndpointInput)[]) =>
   new Upstream(

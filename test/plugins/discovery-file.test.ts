@@ -1,12 +1,12 @@
-import { once } from 'node:events'
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import discovery, { type FileOptions, file } from '../../plugins/discovery/index.js'
 import { upstream } from '../../plugins/index.js'
-import { type Endpoint, gateway, OptionsError, type Upstream } from '../../src/index.js'
+import { gateway, OptionsError } from '../../src/index.js'
 import { bootError, lines } from '../ask.js'
 import { listen } from '../helper.js'
+import { added, failure, urls } from './discovery-world.js'
 
 /** An interval that never comes: what is seen, the watch has seen. */
 const watched = { interval: 3_600_000, settle: 5 }
@@ -20,21 +20,7 @@ async function discovered(t: Test, path: string, options: Partial<FileOptions> =
   return { app, upstream: app.upstream, log }
 }
 
-const urls = ({ endpoints }: Upstream) => endpoints.map(({ url }) => url)
 const yaml = (...names: string[]) => names.map(name => `- http://${name}\n`).join('')
-const added = async (upstream: Upstream) => ((await once(upstream, 'add')) as [Endpoint])[0].url
-
-/** Resolves with the reason of the next failure. */
-function failure(log: ReturnType<typeof lines>): Promise<unknown> {
-  return new Promise(resolve => {
-    const { write } = log
-    log.write = line => {
-      write(line)
-      const { level, reason } = JSON.parse(line)
-      if (level >= 40) resolve(reason)
-    }
-  })
-}
 
 t.test('YAML and JSON say the same', async t => {
   const directory = t.testdir({

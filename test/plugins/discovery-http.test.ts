@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import discovery, { type HttpOptions, http } from '../../plugins/discovery/index.js'
 import { upstream } from '../../plugins/index.js'
-import { type Endpoint, gateway, OptionsError, type Upstream } from '../../src/index.js'
+import { gateway, OptionsError } from '../../src/index.js'
 import { lines } from '../ask.js'
 import { origin } from '../helper.js'
+import { added, failure, urls } from './discovery-world.js'
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -29,21 +30,6 @@ async function discovered(t: Test, options: HttpOptions) {
   app.register(discovery, { source: http({ interval: 5, ...options }), backoff: { minimum: 1, maximum: 5 } })
   await app.ready()
   return { app, upstream: app.upstream, log }
-}
-
-const urls = ({ endpoints }: Upstream) => endpoints.map(({ url }) => url)
-const added = async (upstream: Upstream) => ((await once(upstream, 'add')) as [Endpoint])[0].url
-
-/** Resolves with the reason of the next failure. */
-function failure(log: ReturnType<typeof lines>): Promise<unknown> {
-  return new Promise(resolve => {
-    const { write } = log
-    log.write = line => {
-      write(line)
-      const { level, reason } = JSON.parse(line)
-      if (level >= 40) resolve(reason)
-    }
-  })
 }
 
 t.test('the list is asked for again and again, with the given headers', async t => {

@@ -7,6 +7,7 @@ import { Plan } from '../../plugins/hedge/plan.js'
 import { Race } from '../../plugins/hedge/race.js'
 import { patientTimer } from '../../plugins/hedge/timer.js'
 import { Body, type Endpoint, GatewayError, type Send, Upstream, type UpstreamResponse } from '../../src/index.js'
+import { settings } from '../helper.js'
 import { type Question, question } from '../transport/origin.js'
 import { chance } from './outlier-world.js'
 
@@ -99,14 +100,6 @@ t.test('with few requests, what is known is kept until there is as much to repla
   for (let count = 97; count <= 400; count++) latency.observe(8, count * 60_000)
   t.equal(latency.value, 9)
 })
-
-const settings = {
-  host: 'preserve',
-  timeouts: { connect: 1_000, response: 1_000, body: 1_000, idle: 1_000 },
-  connections: 1,
-  queue: 1,
-  transport: 'http1'
-} as const
 
 const pair = () => new Upstream(['http://a:1', 'http://b:1'], settings)
 

@@ -8,14 +8,7 @@ import {
   type UpstreamRequest,
   type UpstreamResponse
 } from '../../src/index.js'
-
-const settings = {
-  host: 'preserve',
-  timeouts: { connect: 1_000, response: 1_000, body: 1_000, idle: 1_000 },
-  connections: 1,
-  queue: 1,
-  transport: 'http1'
-} as const
+import { settings } from '../helper.js'
 
 export const defaults: OutlierOptions = {
   consecutive: { serverErrors: 5, gatewayErrors: 5, connectErrors: 3 },

@@ -1,13 +1,6 @@
 import type { Policy } from '../../../plugins/balancer/policy.js'
 import { type Endpoint, type EndpointInput, Upstream, type UpstreamRequest } from '../../../src/index.js'
-
-const settings = {
-  host: 'preserve',
-  timeouts: { connect: 1_000, response: 1_000, body: 1_000, idle: 1_000 },
-  connections: 1,
-  queue: 1,
-  transport: 'http1'
-} as const
+import { settings } from '../../helper.js'
 
 /** An upstream with this policy. Endpoints are written as `a` or with a weight as `a:5`. */
 export function upstreamOf(
