@@ -1,11 +1,11 @@
 import type { Server as HttpServer, ServerResponse } from 'node:http'
-import { Server as NetServer } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { ClientSocket } from './client.js'
 
 /** How long a connection that was idle when the gateway was told to close may still bring a request. */
 const settling = 1_000
 
-/** Something that outlasts its request: an upgraded connection. */
+/** Something that outlasts one request: an upgraded connection, a session of HTTP/2. */
 export interface Tunnel {
   /** Asks both sides to come to an end. */
   leave(): void
@@ -15,6 +15,10 @@ export interface Tunnel {
 /** The connections of a listener, and their end: nobody who is being served is cut off before the deadline. */
 export class Drain {
   readonly tunnels = new Set<Tunnel>()
+  /** Connections that serve many requests at once: those of HTTP/2. */
+  readonly sessions = new Set<Tunnel>()
+  /** Not with HTTP yet. */
+  readonly #arriving = new Set<Socket>()
   /** With the bytes each had brought when it was last looked at. */
   readonly #sockets = new Map<ClientSocket, number>()
   readonly #server: HttpServer
@@ -31,11 +35,6 @@ export class Drain {
     this.#server = server
     this.#deadline = deadline
     this.#onCut = onCut
-    server.on('connection', (socket: ClientSocket) => {
-      this.#sockets.set(socket, 0)
-      socket.drain = this
-      socket.once('close', () => this.#sockets.delete(socket))
-    })
     server.close = callback => {
       this.#end(callback)
       return server
@@ -47,6 +46,24 @@ export class Drain {
     return this.#begun
   }
 
+  /** A connection that is not with HTTP yet. */
+  arrived(socket: Socket): void {
+    this.#arriving.add(socket)
+    socket.once('close', () => this.#arriving.delete(socket))
+  }
+
+  /** One that speaks HTTP/1.1 from now on. */
+  add(socket: ClientSocket): void {
+    this.#sockets.set(socket, 0)
+    socket.drain = this
+    socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  /** It speaks something else now. */
+  remove(socket: ClientSocket): void {
+    this.#sockets.delete(socket)
+  }
+
   /**
    * Accepts no more connections and waits until those there are have ended: busy ones behind their answer, idle ones when
    * no request has come for a second – one that is on its way would be lost if they were closed at once.
@@ -54,6 +71,7 @@ export class Drain {
   #end(callback: ((error?: Error) => void) | undefined): void {
     this.#begun = true
     for (const tunnel of this.tunnels) tunnel.leave()
+    for (const session of this.sessions) session.leave()
     for (const socket of this.#sockets.keys()) {
       this.#sockets.set(socket, socket.bytesRead)
       // What comes behind the request that is being answered is not served.
@@ -73,9 +91,9 @@ export class Drain {
   }
 
   #cut(): void {
-    this.#onCut(this.#sockets.size)
-    for (const tunnel of this.tunnels) tunnel.destroy()
-    for (const socket of this.#sockets.keys()) socket.destroy()
+    this.#onCut(this.#sockets.size + this.sessions.size)
+    for (const tunnel of [...this.tunnels, ...this.sessions]) tunnel.destroy()
+    for (const socket of [...this.#sockets.keys(), ...this.#arriving]) socket.destroy()
   }
 
   #closeIdle(): void {

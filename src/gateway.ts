@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { METHODS } from 'node:http'
-import type { ServerOptions as SecureServerOptions } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TlsOptions, Server as TlsServer } from 'node:tls'
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -10,6 +11,7 @@ import fastify, {
 import { type Static, Type } from 'typebox'
 import { admission } from './admission.js'
 import type { ClientRequest, ClientResponse, ClientSocket } from './client.js'
+import type { ConnectionFilter, Door } from './door.js'
 import { errors, GatewayError, OptionsError } from './errors.js'
 import { kScope, Scope, scopeOf } from './filters.js'
 import { addForward } from './forward.js'
@@ -116,8 +118,6 @@ const passed = [
 export interface GatewayOptions
   extends DeepPartial<Static<typeof gatewayOptions>>,
     Pick<FastifyServerOptions, (typeof passed)[number]> {
-  /** Serves https; what node:https takes. `{}` waits for a plugin to bring certificates. */
-  https?: SecureServerOptions
   /** Whose X-Forwarded-* and Forwarded count: none (default), all, a number of hops, addresses and networks. */
   trustProxy?: TrustProxy
 }
@@ -133,14 +133,14 @@ export interface GatewayOptions
  * await app.listen({ port: 8080 })
  */
 export function gateway(options: GatewayOptions = {}): FastifyInstance {
-  const { https, trustProxy, ...rest } = options
+  const { trustProxy, ...rest } = options
   const own: Record<string, unknown> = {}
   const given: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(rest)) {
     if ((passed as readonly string[]).includes(key)) given[key] = value
     else own[key] = value
   }
-  const others = ['https', 'trustProxy', ...passed]
+  const others = ['trustProxy', ...passed]
   const checked = checkOptions('gateway', gatewayOptions, own, [], others) as Static<typeof gatewayOptions>
   const { limits, name, paths, requestIdHeader, timeouts, upgrades } = checked
   // Two gateways in a row are no loop: a loop is the same gateway twice.
@@ -162,14 +162,14 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
     rewriteUrl: admission({ paths, trust: trusts(trustProxy), via, limits })
   } as Routing
 
+  // Fastify makes its server at once.
+  let door!: Door
   const app: FastifyInstance = fastify({
     bodyLimit: Number.MAX_SAFE_INTEGER,
     // The listener itself knows when an idle connection may be closed.
     forceCloseConnections: false,
     ...given,
     ...routing,
-    // For the address in the log line; the listener is made below.
-    ...(https === undefined ? {} : { https }),
     // A request that arrives while the gateway closes is served; its connection is the last one it has.
     return503OnClosing: false,
     logController: logs,
@@ -178,8 +178,14 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
       logs.follow(request, reply)
       onError(error, request, reply)
     },
-    serverFactory: handler => listener(handler, { https, via: name, upgrades, timeouts, limits, onCut, onRefused }),
-    clientErrorHandler: (error: Error, socket: ClientSocket) => clientError(error, socket, name, onRefused)
+    serverFactory: handler => {
+      const made = listener(handler, { via: name, upgrades, timeouts, limits, onCut, onRefused })
+      door = made.door
+      return made.server
+    },
+    clientErrorHandler: (error: Error, socket: ClientSocket) => {
+      if (!door.switch(socket, error)) clientError(error, socket, name, onRefused)
+    }
   } as FastifyServerOptions) as unknown as FastifyInstance
 
   for (const method of METHODS) {
@@ -190,8 +196,9 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 
   addScopes(app)
+  addDoor(app, door)
   routings.set(app.server, routing)
-  noteRegistration(app, 'gateway', { ...checked, ...given, trustProxy, https })
+  noteRegistration(app, 'gateway', { ...checked, ...given, trustProxy })
   const processes = workers()
   app.decorate('workers', processes)
   app.addHook('onClose', async () => processes.close())
@@ -253,6 +260,22 @@ function gone(this: unknown): void {
 /** By this code Fastify knows that there is nobody left to answer. */
 const premature = Object.assign(new Error('The client went away.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
 
+/** What concerns connections is the whole gateway's, whatever scope it is said in. */
+function addDoor(app: FastifyInstance, door: Door): void {
+  app.decorate('addConnectionFilter', function addConnectionFilter(this: FastifyInstance, filter: ConnectionFilter) {
+    door.add(filter)
+    return this
+  })
+  app.decorate('secure', (options: TlsOptions) => {
+    if (door.secured) throw new OptionsError('tls: this gateway has its certificates already; register it once')
+    // For the address in the log line.
+    const kOptions = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.options')
+    if (kOptions !== undefined) Object.assign((app as unknown as Record<symbol, object>)[kOptions] ?? {}, { https: {} })
+    return door.secure(options)
+  })
+  app.decorate('accept', (socket: Socket, { secure = true } = {}) => door.enter(socket, secure))
+}
+
 /** Filters and upstreams belong to scopes, as hooks do, and are composed once, when all plugins are loaded. */
 function addScopes(app: FastifyInstance): void {
   const scopes: Scope[] = []
@@ -298,6 +321,20 @@ declare module 'fastify' {
      * `inner: true` is for what decides how a question is answered (cache, coalescing, retry): it runs after all others.
      */
     addUpstreamFilter(filter: UpstreamFilter, options?: { inner?: boolean }): FastifyInstance
+    /** Adds a filter before TLS and HTTP, for each connection of each listener. */
+    addConnectionFilter(filter: ConnectionFilter): FastifyInstance
+    /**
+     * From now on connections begin with TLS; the answer is the server whose certificates can be changed, and whose events
+     * tell of handshakes.
+     * @param options what node:tls takes
+     * @throws OptionsError when it is done twice, or the error of node:tls
+     */
+    secure(options: TlsOptions): TlsServer
+    /**
+     * Serves a connection that another listener has accepted.
+     * @param options `secure: false`: without TLS, also where the gateway has certificates
+     */
+    accept(socket: Socket, options?: { secure?: boolean }): void
     /** Adds a filter around every attempt. */
     addEndpointFilter(filter: EndpointFilter): FastifyInstance
   }

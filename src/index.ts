@@ -1,5 +1,6 @@
 export { Attempt } from './attempt.js'
 export { Body } from './body.js'
+export type { ConnectionFilter } from './door.js'
 export { Endpoint, type EndpointOptions, type Labels, type PendingListener } from './endpoint.js'
 export { type ErrorCode, errors, GatewayError, type GatewayErrorOptions, OptionsError } from './errors.js'
 export { type FaultKind, faultKind, faultOf } from './fault.js'

@@ -1,13 +1,12 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer, type ServerOptions as SecureServerOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { ClientRequest, ClientResponse, type ClientSocket, closeBehind, discard, linger } from './client.js'
+import { Door } from './door.js'
 import { Drain } from './drain.js'
 import { type ErrorCode, errors, GatewayError } from './errors.js'
 
 /** What a listener allows its clients. Times are milliseconds, 0: no deadline. */
 export interface ListenerOptions {
-  https: SecureServerOptions | undefined
   via: string
   upgrades: readonly string[]
   timeouts: { header: number; keepAlive: number; body: number; close: number }
@@ -32,8 +31,8 @@ export interface Refusal {
 export type OnRefused = (refusal: Refusal) => void
 
 /** The server under the gateway: node:http with its limits set and what it would do in silence answered. */
-export function listener(handler: RequestListener, options: ListenerOptions): Server {
-  const { https, via, upgrades, timeouts, limits, onRefused } = options
+export function listener(handler: RequestListener, options: ListenerOptions): { server: Server; door: Door } {
+  const { via, upgrades, timeouts, limits, onRefused } = options
   class Request extends ClientRequest {
     static override upgrades = new Set(upgrades)
   }
@@ -52,8 +51,7 @@ export function listener(handler: RequestListener, options: ListenerOptions): Se
     // A read of the other side is up to 64 KiB: with less, each one would stop it.
     highWaterMark: 65_536
   }
-  const server =
-    https === undefined ? createServer(settings as object) : createSecureServer({ ...https, ...settings } as object)
+  const server = createServer(settings as object)
   // node:http drops what is over its count in silence; admission refuses it.
   server.maxHeadersCount = 0
   server.maxConnections = limits.connections
@@ -91,8 +89,9 @@ export function listener(handler: RequestListener, options: ListenerOptions): Se
   server.on('timeout', (socket: ClientSocket) => {
     stalled(socket, timeouts.body, via)
   })
-  new Drain(server, timeouts.close, options.onCut)
-  return server
+  const drain = new Drain(server, timeouts.close, options.onCut)
+  const door = new Door(server, drain, { http2: undefined, handshake: timeouts.header })
+  return { server, door }
 }
 
 function isLast(socket: ClientSocket, limit: number): boolean {
@@ -171,6 +170,8 @@ export interface ClientError extends Error {
   code?: string
   reason?: string
   rawPacket?: Buffer
+  /** Of the packet. */
+  bytesParsed?: number
 }
 
 /** What node:http's parser refused. */

@@ -132,7 +132,7 @@ t.test('requests that were sent together each have their own line, with their ow
 })
 
 t.test('the version of TLS', async t => {
-  const made = await before(t, await answering(t, ok), { options: { https: { key, cert } } })
+  const made = await before(t, await answering(t, ok), { define: app => void app.secure({ key, cert }) })
   const client = connectSecurely({ port: made.port, rejectUnauthorized: false, maxVersion: 'TLSv1.2' })
   client.resume().write(get)
   await once(client, 'close')

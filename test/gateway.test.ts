@@ -38,7 +38,7 @@ const mistakes: [options: object, message: string | RegExp][] = [
     'there is no option limits.head; the options of limits are header, fields, url, connections, requestsPerConnection'
   ],
   [{ timeouts: { idle: 1 } }, /^there is no option timeouts.idle; the options of timeouts are header, /],
-  [{ port: 80 }, /^there is no option port; the options are accessLog, .*, https, trustProxy, .*bodyLimit, /],
+  [{ port: 80 }, /^there is no option port; the options are accessLog, .*, trustProxy, .*bodyLimit, /],
   [{ rewriteUrl: () => '/' }, /^there is no option rewriteUrl; /],
   [{ serverFactory: () => {} }, /^there is no option serverFactory; /],
   [{ trustProxy: 'nonsense' }, /^option trustProxy is "nonsense": /]

@@ -132,12 +132,12 @@ t.test('6: the call rides through reply-from on the headers, each request with i
   t.equal(new Set(seen.map(head => /x-id: (\S+)/.exec(head)?.[1])).size, paths.length)
 })
 
-t.test('7: a plugin may bring the certificates of https: {}, for all names and for one, and change them', async t => {
-  const app = gateway({ https: {} })
+t.test('7: a plugin may bring certificates, for all names and for one, and change them', async t => {
+  const app = gateway()
   app.register(upstream, { endpoints: [await answering(t, ok)] })
   app.register(proxy)
   app.register(async app => {
-    const server = app.server as unknown as Server
+    const server = app.secure({})
     server.addContext('named.example', { cert, key })
     app.addHook('onReady', async () => server.setSecureContext({ cert, key }))
   })

@@ -448,7 +448,7 @@ t.test('a tunnel passes through TLS on both sides', async t => {
   await once(server, 'listening')
   t.teardown(() => server.close())
   const { port, app, logged } = await before(t, `https://127.0.0.1:${(server.address() as { port: number }).port}`, {
-    options: { https: { cert, key } },
+    define: app => void app.secure({ cert, key }),
     upstream: { tls: { ca: cert } }
   })
   const socket = connect({ port, host: '127.0.0.1', ca: cert, servername: 'localhost' })
