@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { type ClientRequest, type ClientSocket, closeBehind } from './client.js'
 import { type ErrorCode, GatewayError } from './errors.js'
 import { type Field, fieldOf, hasToken, nominable } from './fields.js'
@@ -123,7 +123,10 @@ function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionO
     if (headers['transfer-encoding'] !== undefined && headers['content-length'] !== undefined) {
       throw refuse('GTW_ERR_BAD_REQUEST', 'Content-Length beside Transfer-Encoding')
     }
-  } else if (request.httpVersionMajor !== 2 || request instanceof IncomingMessage) {
+  } else if (request.multiplexed) {
+    // RFC 9113 §8.1: the end of a body is a frame's, whatever its fields say.
+    request.hasBody = !request.complete
+  } else {
     // `HTTP/2.0` in a request line is text: HTTP/2 has no request line.
     throw refuse('GTW_ERR_HTTP_VERSION', `HTTP/${request.httpVersion}`)
   }
@@ -140,7 +143,7 @@ function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionO
       throw refuse('GTW_ERR_EXPECTATION', 'the only expectation is 100-continue')
     }
     // RFC 9110 §10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore" it.
-    request.expectsContinue = request.hasBody && request.httpVersionMinor > 0
+    request.expectsContinue = request.hasBody && request.httpVersion !== '1.0'
   }
   // RFC 9110 §7.6.3: Via is there to see a loop.
   if (headers.via !== undefined && (headers.via as string).includes(via))
@@ -187,9 +190,7 @@ function originForm(request: ClientRequest, headers: Record<string, unknown>, ho
     else if (target.charCodeAt(0) !== 47) target = `/${target}`
   }
   if (host === undefined) {
-    if (request.httpVersionMajor === 1 && request.httpVersionMinor === 1) {
-      throw refuse('GTW_ERR_BAD_HOST', 'Host is missing')
-    }
+    if (request.httpVersion !== '1.0') throw refuse('GTW_ERR_BAD_HOST', 'Host is missing')
   } else if (!isHost(host)) {
     throw refuse('GTW_ERR_BAD_HOST', 'Host is not a name or address with an optional port')
   }
@@ -233,7 +234,7 @@ export function forwardedHeaders(request: ClientRequest, via: string): IncomingH
   }
   if (headers.expect !== undefined && !request.expectsContinue) headers.expect = undefined
   ;(request.socket as ClientSocket).peer?.addForwarding(headers, headers.host ?? '')
-  headers.via = headers.via === undefined ? `1.1 ${via}` : `${headers.via}, ${request.httpVersion} ${via}`
+  headers.via = headers.via === undefined ? `${request.httpVersion} ${via}` : `${headers.via}, ${request.httpVersion} ${via}`
   return headers
 }
 

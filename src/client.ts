@@ -1,4 +1,10 @@
-import { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  type IncomingHttpHeaders,
+  IncomingMessage,
+  type OutgoingHttpHeaders,
+  ServerResponse,
+  STATUS_CODES
+} from 'node:http'
 import type { Socket } from 'node:net'
 import type { Call } from './call.js'
 import type { Drain } from './drain.js'
@@ -21,6 +27,11 @@ export interface ClientSocket extends Socket {
 
 /** A client's request as node:http reads it, with what admission found out about it. */
 export class ClientRequest extends IncomingMessage {
+  /** Whether it came over HTTP/2, and shares its connection with others. */
+  get multiplexed(): boolean {
+    return false
+  }
+
   /** The protocols that may be switched to; set once per gateway, on a subclass. */
   static upgrades: ReadonlySet<string> = new Set()
 
@@ -48,8 +59,8 @@ export class ClientRequest extends IncomingMessage {
   refused: ErrorCode | undefined = undefined
   /** For its access line; see `note`. */
   notes: Record<string, string | number | boolean> | undefined = undefined
-  /** What its connection had read and written when it was switched to another protocol. */
-  switched: { read: number; written: number } | undefined = undefined
+  /** What it was switched to another protocol on, and what that had read and written before. */
+  switched: { socket: ClientSocket; read: number; written: number } | undefined = undefined
   /** Set by node:http's constructor before the fields of this class exist, so it has no initialiser. */
   declare wantsUpgrade: boolean
 
@@ -113,6 +124,15 @@ type Sent = (
 /** What node:http's `write` and `end` hand each part of a body to, and the framing of its chunks. */
 const { _send } = ServerResponse.prototype as unknown as { _send: Sent }
 
+/** What an upstream switched with, as far as the client is told. */
+export interface Switch {
+  statusMessage: string | undefined
+  headers: IncomingHttpHeaders | OutgoingHttpHeaders
+}
+
+/** The fields of an interim answer. */
+export type InterimFields = Readonly<Record<string, string | string[] | undefined>>
+
 /** The answer to a client; closes the connection when the request's body was not read to its end. */
 export class ClientResponse extends ServerResponse<ClientRequest> {
   /** Bytes of its body, with the framing of its chunks. */
@@ -122,6 +142,32 @@ export class ClientResponse extends ServerResponse<ClientRequest> {
   _send(data: string | Buffer, encoding?: BufferEncoding | null, callback?: unknown, byteLength?: number): boolean {
     this.sent += typeof data === 'string' && encoding !== 'latin1' ? Buffer.byteLength(data) : data.length
     return _send.call(this, data, encoding, callback, byteLength)
+  }
+
+  /** RFC 9110 §15.2: before the head of the answer, and in order with the answers before. */
+  writeInterim(statusCode: number, fields: InterimFields): void {
+    let head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}\r\n`
+    for (const name of Object.keys(fields)) {
+      const value = fields[name]
+      for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) head += `${name}: ${one}\r\n`
+    }
+    // writeEarlyHints() takes well-known Link values alone; this is what it calls.
+    ;(this as unknown as { _writeRaw(text: string, encoding: string): void })._writeRaw(`${head}\r\n`, 'latin1')
+  }
+
+  /** The connection leaves HTTP: says so, and answers with what speaks the other protocol from now on. */
+  switchProtocols(protocol: string, { statusMessage, headers }: Switch): ClientSocket {
+    const socket = this.req.socket as ClientSocket
+    this.detachSocket(socket)
+    // Nothing but the upstream reads what it says from now on.
+    socket.removeAllListeners('readable').removeAllListeners('timeout')
+    let head = `HTTP/1.1 101 ${statusMessage || STATUS_CODES[101]}\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n`
+    for (const [name, value] of Object.entries(headers)) {
+      if (name === 'upgrade' || name === 'connection' || value === undefined) continue
+      for (const one of Array.isArray(value) ? value : [value]) head += `${name}: ${one}\r\n`
+    }
+    socket.write(`${head}\r\n`, 'latin1')
+    return socket
   }
 
   override writeHead(...values: [status: number, ...rest: unknown[]]): this {
@@ -162,6 +208,8 @@ export function closeBehind(request: ClientRequest): void {
   const socket = request.socket as ClientSocket | null | undefined
   // Closing may have been decided elsewhere, without a word on how.
   if (socket === null || socket === undefined || Object.hasOwn(socket, 'destroySoon')) return
+  // In HTTP/2 each request has its own end.
+  if (request.multiplexed) return
   socket.closing = true
   socket.destroySoon = () => {
     if (socket.destroyed) return

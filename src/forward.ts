@@ -132,8 +132,8 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts, idField
     if (socket !== undefined) {
       call.settle()
       reply.hijack()
-      const answer = { socket, statusMessage, headers: reply.getHeaders() as OutgoingHttpHeaders }
-      tunnel(raw, reply.raw as unknown as ClientResponse, answer, timeouts.tunnel)
+      const answer = { statusMessage, headers: reply.getHeaders() as OutgoingHttpHeaders }
+      tunnel(raw, reply.raw as unknown as ClientResponse, socket, answer, timeouts.tunnel)
     } else if (!Buffer.isBuffer(body)) {
       // A hook may put a stream of its own between: fields behind the body are added before any of them can end.
       if (trailers !== undefined) body.once('end', () => addTrailers(reply, trailers()))
@@ -191,8 +191,9 @@ function sendable(headers: IncomingHttpHeaders, call: Call): IncomingHttpHeaders
 function fitsTrailers({ client }: Call, { statusCode, headers, trailers }: UpstreamResponse): boolean {
   return (
     trailers !== undefined &&
-    client.raw.httpVersion !== '1.0' &&
-    headers['content-length'] === undefined &&
+    // HTTP/2 has its trailers in a frame of their own.
+    (client.raw.httpVersionMajor === 2 ||
+      (headers['content-length'] === undefined && client.raw.httpVersion !== '1.0')) &&
     client.raw.method !== 'HEAD' &&
     statusCode !== 204 &&
     statusCode !== 304

@@ -1,31 +1,24 @@
-import { type IncomingHttpHeaders, type OutgoingHttpHeaders, STATUS_CODES } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import type { ClientRequest, ClientResponse, ClientSocket } from './client.js'
+import type { ClientRequest, ClientResponse, Switch } from './client.js'
 import { Frames, goingAway } from './websocket.js'
-
-/** What the upstream switched with: its connection and the head of its answer, to which hooks may have added. */
-export interface Switch {
-  socket: Duplex
-  statusMessage: string | undefined
-  headers: IncomingHttpHeaders | OutgoingHttpHeaders
-}
 
 /**
  * Joins the two connections of an upgraded request until both directions have ended, one has failed, or nothing was
  * said for `idle` milliseconds (0: never). RFC 6455 §7.1.1: each side may close its half first.
  */
-export function tunnel(request: ClientRequest, response: ClientResponse, answer: Switch, idle: number): void {
-  const client = request.socket
-  const upstream = answer.socket
-  response.detachSocket(client)
-  // Nothing but the upstream reads what it says from now on.
-  client.removeAllListeners('readable')
-  client.write(switchingProtocols(request.upgradeTo as string, answer), 'latin1')
-  request.switched = { read: client.bytesRead - client.readableLength, written: client.bytesWritten }
+export function tunnel(
+  request: ClientRequest,
+  response: ClientResponse,
+  upstream: Duplex,
+  answer: Switch,
+  idle: number
+): void {
+  const client = response.switchProtocols(request.upgradeTo as string, answer)
+  const { bytesRead, bytesWritten, drain, readableLength } = client
+  request.switched = { socket: client, read: bytesRead - readableLength, written: bytesWritten }
 
-  client.removeAllListeners('timeout')
   // A byte that comes from one side is written to the other, so that this one timer sees both.
   client.setTimeout(idle, () => {
     client.destroy()
@@ -33,7 +26,6 @@ export function tunnel(request: ClientRequest, response: ClientResponse, answer:
   })
   join(client, upstream)
   join(upstream, client)
-  const { drain } = client as ClientSocket
   const leave = request.upgradeTo === 'websocket' ? farewell(upstream, client) : () => {}
   const entry = { leave, destroy: () => upstream.destroy() }
   drain?.tunnels.add(entry)
@@ -97,13 +89,4 @@ function join(from: Duplex, to: Duplex): void {
     else if (to.writableFinished) to.destroy()
     else to.once('finish', () => to.destroy())
   })
-}
-
-function switchingProtocols(protocol: string, { statusMessage, headers }: Switch): string {
-  let head = `HTTP/1.1 101 ${statusMessage || STATUS_CODES[101]}\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n`
-  for (const [name, value] of Object.entries(headers)) {
-    if (name === 'upgrade' || name === 'connection' || value === undefined) continue
-    for (const one of Array.isArray(value) ? value : [value]) head += `${name}: ${one}\r\n`
-  }
-  return `${head}\r\n`
 }
