@@ -234,7 +234,8 @@ export function forwardedHeaders(request: ClientRequest, via: string): IncomingH
   }
   if (headers.expect !== undefined && !request.expectsContinue) headers.expect = undefined
   ;(request.socket as ClientSocket).peer?.addForwarding(headers, headers.host ?? '')
-  headers.via = headers.via === undefined ? `${request.httpVersion} ${via}` : `${headers.via}, ${request.httpVersion} ${via}`
+  headers.via =
+    headers.via === undefined ? `${request.httpVersion} ${via}` : `${headers.via}, ${request.httpVersion} ${via}`
   return headers
 }
 
