@@ -125,7 +125,7 @@ function admit(request: ClientRequest, { limits, paths, trust, via }: AdmissionO
     }
   } else if (request.multiplexed) {
     // RFC 9113 §8.1: the end of a body is a frame's, whatever its fields say.
-    request.hasBody = !request.complete
+    request.hasBody = !request.complete && !request.upgrade
   } else {
     // `HTTP/2.0` in a request line is text: HTTP/2 has no request line.
     throw refuse('GTW_ERR_HTTP_VERSION', `HTTP/${request.httpVersion}`)

@@ -18,6 +18,8 @@ export type Serve = (socket: ClientSocket, head?: Buffer) => void
 export interface DoorOptions {
   /** Undefined: HTTP/1.1 alone. */
   http2: Serve | undefined
+  /** Whether HTTP/2 is spoken without TLS. */
+  cleartext: boolean
   /** Milliseconds for a TLS handshake. */
   handshake: number
 }
@@ -28,12 +30,16 @@ export class Door {
   readonly #http1: Serve
   readonly #options: DoorOptions
   readonly #drain: Drain
+  readonly #server: HttpServer
+  /** Connections that do not begin with TLS, where others do. */
+  readonly #plain = new WeakSet<Socket>()
   #tls: TlsServer | undefined
 
   /** Takes the place of node:http at its server. */
   constructor(server: HttpServer, drain: Drain, options: DoorOptions) {
     this.#options = options
     this.#drain = drain
+    this.#server = server
     const [accept] = server.listeners('connection') as [Serve]
     server.removeListener('connection', accept)
     this.#http1 = socket => accept.call(server, socket)
@@ -63,9 +69,18 @@ export class Door {
     return server
   }
 
-  /** @param secure whether it begins with TLS, where there is TLS at all */
-  enter(socket: ClientSocket, secure = true): void {
-    const tls = secure ? this.#tls : undefined
+  /**
+   * Takes over a connection of another listener: whoever counts those of the gateway counts it, too.
+   * @param secure whether it begins with TLS, where there is TLS at all
+   */
+  accept(socket: ClientSocket, secure: boolean): void {
+    if (!secure) this.#plain.add(socket)
+    move(socket, this.#server)
+    this.#server.emit('connection', socket)
+  }
+
+  enter(socket: ClientSocket): void {
+    const tls = this.#tls === undefined || this.#plain.has(socket) ? undefined : this.#tls
     if (tls === undefined && this.#filters.length === 0) {
       this.#serve(socket)
       return
@@ -103,8 +118,8 @@ export class Door {
    * @returns false where HTTP/2 is not spoken
    */
   switch(socket: ClientSocket, { code, rawPacket, bytesParsed }: ClientError): boolean {
-    const { http2 } = this.#options
-    if (code !== 'HPE_PAUSED_H2_UPGRADE') return false
+    const { cleartext, http2 } = this.#options
+    if (!cleartext || code !== 'HPE_PAUSED_H2_UPGRADE') return false
     // RFC 9113 §3.2: over TLS it is chosen by ALPN, and by nothing else.
     if (http2 === undefined || rawPacket === undefined || (socket as Partial<TLSSocket>).encrypted) return false
     const head = rawPacket.subarray(bytesParsed)
@@ -114,6 +129,23 @@ export class Door {
     http2(socket, Buffer.concat([preface, head]))
     return true
   }
+}
+
+/** What node:net counts by: a server closes when it has no connection left. */
+interface Counting {
+  _connections: number
+  _emitCloseIfDrained(): void
+}
+
+function move(socket: Socket, server: HttpServer): void {
+  const counted = socket as unknown as { _server: Counting | null }
+  const from = counted._server
+  const to = server as unknown as Counting
+  to._connections++
+  counted._server = to
+  if (from === null) return
+  from._connections--
+  from._emitCloseIfDrained()
 }
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')

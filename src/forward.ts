@@ -134,6 +134,11 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts, idField
       reply.hijack()
       const answer = { statusMessage, headers: reply.getHeaders() as OutgoingHttpHeaders }
       tunnel(raw, reply.raw as unknown as ClientResponse, socket, answer, timeouts.tunnel)
+    } else if (raw.multiplexed && raw.upgrade && response.statusCode < 300) {
+      // RFC 8441 §5: to the client, any 2xx would be the switch that it asked for.
+      call.retract()
+      const detail = `answered ${response.statusCode} instead of switching`
+      void reply.send(new GatewayError('GTW_ERR_UPGRADE', { detail }))
     } else if (!Buffer.isBuffer(body)) {
       // A hook may put a stream of its own between: fields behind the body are added before any of them can end.
       if (trailers !== undefined) body.once('end', () => addTrailers(reply, trailers()))

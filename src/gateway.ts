@@ -68,6 +68,24 @@ export const gatewayOptions = Type.Object({
       description: 'Protocols, in lower case, a connection may be upgraded to; any other Upgrade is ignored.'
     }
   ),
+  http2: Type.Union(
+    [
+      Type.Literal(false),
+      Type.Object({
+        streams: Type.Integer({
+          minimum: 1,
+          maximum: 65_535,
+          default: 128,
+          description: 'Requests at once on a connection.'
+        }),
+        cleartext: Type.Boolean({
+          default: true,
+          description: 'Without TLS, too, for clients that begin with it (prior knowledge).'
+        })
+      })
+    ],
+    { default: {}, title: 'an object, or false', description: 'HTTP/2 with clients; false: HTTP/1.1 alone.' }
+  ),
   timeouts: Type.Object(
     {
       header: time(10_000, 'Until the header of a request has arrived.'),
@@ -142,7 +160,7 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
   }
   const others = ['trustProxy', ...passed]
   const checked = checkOptions('gateway', gatewayOptions, own, [], others) as Static<typeof gatewayOptions>
-  const { limits, name, paths, requestIdHeader, timeouts, upgrades } = checked
+  const { http2, limits, name, paths, requestIdHeader, timeouts, upgrades } = checked
   // Two gateways in a row are no loop: a loop is the same gateway twice.
   const via = `${name}-${randomBytes(4).toString('hex')}`
   const accessLog = accessLogOf(checked.accessLog, () => app.log)
@@ -179,7 +197,7 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
       onError(error, request, reply)
     },
     serverFactory: handler => {
-      const made = listener(handler, { via: name, upgrades, timeouts, limits, onCut, onRefused })
+      const made = listener(handler, { via: name, upgrades, timeouts, limits, http2, onCut, onRefused })
       door = made.door
       return made.server
     },
@@ -273,7 +291,8 @@ function addDoor(app: FastifyInstance, door: Door): void {
     if (kOptions !== undefined) Object.assign((app as unknown as Record<symbol, object>)[kOptions] ?? {}, { https: {} })
     return door.secure(options)
   })
-  app.decorate('accept', (socket: Socket, { secure = true } = {}) => door.enter(socket, secure))
+  app.decorate('secured', { getter: () => door.secured })
+  app.decorate('accept', (socket: Socket, { secure = true } = {}) => door.accept(socket, secure))
 }
 
 /** Filters and upstreams belong to scopes, as hooks do, and are composed once, when all plugins are loaded. */
@@ -330,8 +349,11 @@ declare module 'fastify' {
      * @throws OptionsError when it is done twice, or the error of node:tls
      */
     secure(options: TlsOptions): TlsServer
+    /** Whether it has certificates. */
+    readonly secured: boolean
     /**
-     * Serves a connection that another listener has accepted.
+     * Serves a connection that another listener has accepted, as one of the gateway's own: it is counted with them, and
+     * the gateway closes when it has ended.
      * @param options `secure: false`: without TLS, also where the gateway has certificates
      */
     accept(socket: Socket, options?: { secure?: boolean }): void

@@ -3,14 +3,18 @@ import type { Duplex } from 'node:stream'
 import { ClientRequest, ClientResponse, type ClientSocket, closeBehind, discard, linger } from './client.js'
 import { Door } from './door.js'
 import { Drain } from './drain.js'
-import { type ErrorCode, errors, GatewayError } from './errors.js'
+import { type ErrorCode, GatewayError } from './errors.js'
+import { http2 } from './http2/server.js'
+import { refusal } from './refusal.js'
 
 /** What a listener allows its clients. Times are milliseconds, 0: no deadline. */
 export interface ListenerOptions {
   via: string
   upgrades: readonly string[]
   timeouts: { header: number; keepAlive: number; body: number; close: number }
-  limits: { url: number; header: number; connections: number; requestsPerConnection: number }
+  limits: { url: number; header: number; fields: number; connections: number; requestsPerConnection: number }
+  /** Requests at once on a connection; whether it is spoken without TLS, too. */
+  http2: false | { streams: number; cleartext: boolean }
   /** Told how many connections were cut when the time to close was over. */
   onCut(connections: number): void
   onRefused: OnRefused
@@ -90,7 +94,12 @@ export function listener(handler: RequestListener, options: ListenerOptions): { 
     stalled(socket, timeouts.body, via)
   })
   const drain = new Drain(server, timeouts.close, options.onCut)
-  const door = new Door(server, drain, { http2: undefined, handshake: timeouts.header })
+  const serveHttp2 = options.http2 && http2(handler, drain, { ...options, streams: options.http2.streams })
+  const door = new Door(server, drain, {
+    http2: serveHttp2 || undefined,
+    cleartext: options.http2 !== false && options.http2.cleartext,
+    handshake: timeouts.header
+  })
   return { server, door }
 }
 
@@ -244,24 +253,15 @@ function codeOf({ code, reason, rawPacket }: ClientError): ErrorCode {
   return rawPacket?.includes('\n') === false ? 'GTW_ERR_URL_TOO_LONG' : 'GTW_ERR_FIELDS_TOO_LARGE'
 }
 
-const reasons: Record<number, string> = {
-  400: 'Bad Request',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  414: 'URI Too Long',
-  431: 'Request Header Fields Too Large',
-  505: 'HTTP Version Not Supported'
-}
-
 /** The answer to what never became a request; then the connection closes. */
 function refuse(socket: ClientSocket, code: ErrorCode, via: string): void {
-  const [status, type, detail] = errors[code]
-  const body = `${JSON.stringify({ type: 'about:blank', title: reasons[status], status, detail, code })}\n`
   socket.closing = true
   if (!socket.writable) {
     socket.destroy()
     return
   }
-  const head = `HTTP/1.1 ${status} ${reasons[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nproxy-status: ${via}; error=${type}; details="${code}"\r\ncache-control: no-store\r\nconnection: close\r\n\r\n`
-  linger(socket, head + body)
+  const { status, reason, fields, body } = refusal(code, via)
+  let head = `HTTP/1.1 ${status} ${reason}\r\n`
+  for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`
+  linger(socket, `${head}connection: close\r\n\r\n${body}`)
 }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { proxy, upstream } from '../../plugins/index.js'
 import { gateway } from '../../src/index.js'
 import { listen, origin } from '../helper.js'
-import { ask, before } from './dialogue.js'
+import { answering, ask, before } from './dialogue.js'
 import { recorded, recorder, refused, second, statuses } from './recorder.js'
 
 const get = (fields: string, target = '/first') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`
@@ -215,8 +215,19 @@ t.test('a request line of HTTP/0.9 is refused', async t => {
   await refused(t, 'GET /first\r\n\r\n', [400, 505])
 })
 
-t.test('the preface of HTTP/2 is refused', async t => {
-  await refused(t, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 505])
+const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+
+t.test('the preface of HTTP/2 is refused where HTTP/2 is off', async t => {
+  for (const http2 of [false, { cleartext: false }] as const) {
+    const { port } = await before(t, 'http://127.0.0.1:1', { options: { http2 } })
+    t.match(await ask(t, port, preface), /^HTTP\/1.1 400 /)
+  }
+})
+
+t.test('the preface of HTTP/2 is refused behind a request', async t => {
+  const { port } = await before(t, await answering(t, 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), {})
+  const answers = await ask(t, port, `${get('')}${preface}`)
+  t.strictSame(statuses(answers), [200, 400])
 })
 
 for (const method of ['G\x01T', 'G(T', 'get', 'FOO', 'G T', '']) {
