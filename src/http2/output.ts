@@ -48,7 +48,8 @@ export class Output {
 
   /** Octets of a frame begun, which are copied. */
   copy(source: Buffer, start: number, end: number): void {
-    source.copy(this.buffer, this.#room(end - start), start, end)
+    const at = this.#room(end - start)
+    source.copy(this.buffer, at, start, end)
   }
 
   /** Octets of a frame begun, as they are: they must not change until they are written. */
