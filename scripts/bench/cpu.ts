@@ -20,7 +20,8 @@ function stat(pid: string): string[] {
   return text.slice(text.lastIndexOf(')') + 2).split(' ')
 }
 
-function tree(root: string): string[] {
+/** A process and all below it. */
+export function tree(root: string): string[] {
   const parents = readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
     .map(pid => ({ pid, parent: stat(pid)[1] }))

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { handshakeLoad, streamLoad } from './h2load.js'
 import { version } from './programs.js'
 import type { Scenario } from './scenarios.js'
 
@@ -15,9 +16,6 @@ export interface Load {
   /** Answers that were not 2xx, and connections that failed. */
   errors: number
 }
-
-/** Clients that each wait for their answer and then ask again. */
-export const connections = 50
 
 const execute = promisify(execFile)
 
@@ -49,7 +47,7 @@ end
 async function wrk(url: string, scenario: Scenario, seconds: number, directory: string): Promise<Load> {
   const file = join(directory, `${scenario.name}.lua`)
   writeFileSync(file, script(scenario))
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', file]
+  const args = ['-t1', `-c${scenario.connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', file]
   const { stdout } = await execute('wrk', [...args, url + scenario.path])
   const result = /^RESULT (.*)$/m.exec(stdout)?.[1]
   if (!result) throw new Error(`wrk printed no result: ${stdout}`)
@@ -58,14 +56,27 @@ async function wrk(url: string, scenario: Scenario, seconds: number, directory: 
 
 async function autocannon(url: string, scenario: Scenario, seconds: number): Promise<Load> {
   const file = fileURLToPath(new URL('processes/autocannon.js', import.meta.url))
-  const { stdout } = await execute(process.execPath, [file, JSON.stringify({ url, scenario, connections, seconds })])
+  const { stdout } = await execute(process.execPath, [file, JSON.stringify({ url, scenario, seconds })])
   return JSON.parse(stdout) as Load
 }
 
-/** The load generator of this machine. */
-export const loader = version('wrk') ? 'wrk' : 'autocannon'
+function once<Found>(look: () => Found): () => Found {
+  let found: { value: Found } | undefined
+  return () => {
+    found ??= { value: look() }
+    return found.value
+  }
+}
+
+/** The load generator of this machine for plain HTTP/1.1; looked for when all are installed. */
+export const loader = once(() => (version('wrk') ? 'wrk' : 'autocannon'))
+
+/** Whether there is what TLS and HTTP/2 are asked by. */
+export const streamLoader = once(() => version('h2load') !== undefined && version('openssl') !== undefined)
 
 /** Keeps all connections busy for some seconds; the generator is a process of its own. */
 export function load(url: string, scenario: Scenario, seconds: number, directory: string): Promise<Load> {
-  return loader === 'wrk' ? wrk(url, scenario, seconds, directory) : autocannon(url, scenario, seconds)
+  if (scenario.kind === 'handshakes') return handshakeLoad(url, scenario, seconds)
+  if (scenario.protocol !== 'http') return streamLoad(url, scenario, seconds, directory)
+  return loader() === 'wrk' ? wrk(url, scenario, seconds, directory) : autocannon(url, scenario, seconds)
 }

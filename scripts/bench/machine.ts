@@ -1,6 +1,7 @@
 import { cpus } from 'node:os'
-import { loader } from './load.js'
+import { loader, streamLoader } from './load.js'
 import type { Peer } from './peers.js'
+import { version } from './programs.js'
 
 /** What the numbers were measured on. */
 export interface Machine {
@@ -16,7 +17,7 @@ export function describeMachine(peers: readonly Peer[]): Machine {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     node: process.version,
-    loader,
+    loader: streamLoader() ? `${loader()}, h2load ${version('h2load')}` : loader(),
     peers: Object.fromEntries(peers.map(({ name, version }) => [name, version]))
   }
 }

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type Child, spawnChild } from '../child.js'
+import type { Front } from './front.js'
 
 /** A port that was free just now; these programs cannot tell us one they chose. */
 export async function freePort(): Promise<number> {
@@ -14,14 +15,14 @@ export async function freePort(): Promise<number> {
 }
 
 /** What both nginx configurations share: one worker, no logs, all files below `directory`. */
-export function nginxConfiguration(directory: string, http: string): string {
+export function nginxConfiguration(directory: string, http: string, connections = 4096): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `${process.getuid?.() === 0 ? `user ${userInfo().username};` : ''}
 daemon off;
 worker_processes 1;
 error_log stderr crit;
 pid ${join(directory, 'nginx.pid')};
-events { worker_connections 4096; }
+events { worker_connections ${connections}; }
 http {
   access_log off;
   default_type text/plain;
@@ -32,25 +33,36 @@ http {
 `
 }
 
-export function startNginx(directory: string, port: number, http: string): Promise<Child> {
+export function startNginx(directory: string, port: number, http: string, connections?: number): Promise<Child> {
   mkdirSync(directory, { recursive: true })
   const file = join(directory, 'nginx.conf')
-  writeFileSync(file, nginxConfiguration(directory, http))
+  writeFileSync(file, nginxConfiguration(directory, http, connections))
   return spawnChild('nginx', ['-p', directory, '-c', file, '-e', 'stderr'], port)
+}
+
+/** What its server says of clients. Its default is no TLS 1.3, and a cache of sessions is what its documentation advises. */
+function listening(port: number, { protocol, certificate }: Front): string {
+  if (protocol === 'http') return `listen 127.0.0.1:${port};`
+  if (protocol === 'h2c') return `listen 127.0.0.1:${port} http2;`
+  return `listen 127.0.0.1:${port} ssl http2;
+    ssl_certificate ${certificate?.cert};
+    ssl_certificate_key ${certificate?.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:tls:10m;`
 }
 
 /**
  * nginx as a proxy, as its documentation says, with two defaults changed: no temporary files on disk, and
  * uploads are streamed like everybody else here does it. Responses are buffered as by default.
  */
-export async function nginx(origin: number, directory: string): Promise<Child> {
+export async function nginx(origin: number, directory: string, front: Front): Promise<Child> {
   const port = await freePort()
   return startNginx(
     directory,
     port,
     `upstream origin { server 127.0.0.1:${origin}; keepalive 128; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:${port};
+    ${listening(port, front)}
     client_max_body_size 0;
     location / {
       proxy_pass http://origin;
@@ -59,62 +71,7 @@ export async function nginx(origin: number, directory: string): Promise<Child> {
       proxy_max_temp_file_size 0;
       proxy_request_buffering off;
     }
-  }`
+  }`,
+    front.waiting && front.waiting * 2
   )
-}
-
-export async function haproxy(origin: number, directory: string): Promise<Child> {
-  const port = await freePort()
-  const file = join(directory, 'haproxy.cfg')
-  mkdirSync(directory, { recursive: true })
-  writeFileSync(
-    file,
-    `global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  http-reuse always
-frontend client
-  bind 127.0.0.1:${port}
-  default_backend origin
-backend origin
-  server origin 127.0.0.1:${origin}
-`
-  )
-  // -db: in the foreground, in one process.
-  return spawnChild('haproxy', ['-db', '-f', file], port)
-}
-
-export async function caddy(origin: number, directory: string): Promise<Child> {
-  const port = await freePort()
-  const file = join(directory, 'Caddyfile')
-  mkdirSync(directory, { recursive: true })
-  // Without "compression off" it would ask the origin for gzip, a request no other peer sends.
-  writeFileSync(
-    file,
-    `{
-  admin off
-  auto_https off
-}
-http://127.0.0.1:${port} {
-  bind 127.0.0.1
-  reverse_proxy 127.0.0.1:${origin} {
-    transport http {
-      compression off
-      keepalive_idle_conns_per_host 128
-    }
-  }
-}
-`
-  )
-  return spawnChild('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, {
-    GOMAXPROCS: '1',
-    HOME: directory,
-    XDG_CONFIG_HOME: directory,
-    XDG_DATA_HOME: directory
-  })
 }

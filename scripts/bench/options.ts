@@ -14,7 +14,7 @@ export interface Options {
 }
 
 const help = `Usage: npm run bench -- [options]
-  --install            get nginx, haproxy, caddy and wrk by apt-get first
+  --install            get nginx, haproxy, caddy, wrk, h2load and openssl by apt-get first
   --only a,b           these peers only, such as headgate-two,headgate-ring for the cost of the ring
   --scenarios a,b      these scenarios only: ${scenarios.map(({ name }) => name).join(', ')}
   --rounds N           rounds, of which the median is shown (5)

@@ -65,8 +65,12 @@ async function nginxOrigin(directory: string, scenarios: readonly Scenario[]): P
   }
 }
 
-/** The origin for a scenario. Uploads need one that reads the body to its end, which nginx alone does not. */
+/**
+ * The origin for a scenario. Uploads need one that reads the body to its end, streams that wait one that gives no answer;
+ * nginx alone does neither.
+ */
 export function startOrigin(scenario: Scenario, directory: string): Promise<Origin> {
-  if (scenario.upload === undefined && version('nginx')) return nginxOrigin(directory, [scenario])
+  if (scenario.upload === undefined && scenario.kind !== 'idle' && version('nginx'))
+    return nginxOrigin(directory, [scenario])
   return nodeOrigin()
 }

@@ -2,19 +2,30 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { type Child, forkChild, spawnChild } from '../child.js'
-import { caddy, freePort, haproxy, nginx } from './native.js'
+import { caddy } from './caddy.js'
+import { type Front, frontEnvironment } from './front.js'
+import { haproxy } from './haproxy.js'
+import { freePort, nginx } from './native.js'
 import { type Program, version } from './programs.js'
 
 /** A proxy to measure. */
 export interface Peer {
   readonly name: string
   readonly version: string
-  /** Starts it, fresh, in front of the origin on that port; its files go below `directory`. */
-  start(origin: number, directory: string): Promise<Child>
+  /** Is about something else than what clients speak, and so measured over plain HTTP/1.1 unless it is asked for. */
+  readonly variant?: boolean
+  /**
+   * Starts it, fresh, in front of the origin on that port; its files go below `directory`. Whether it speaks what `front`
+   * says is to be asked.
+   */
+  start(origin: number, directory: string, front: Front): Promise<Child>
 }
 
 /** The peer that all others are compared with. */
 export const baseline = 'reply-from'
+
+/** The peer that TLS and HTTP/2 are compared with, too. */
+export const native = 'nginx'
 
 const require = createRequire(import.meta.url)
 
@@ -38,20 +49,22 @@ function nodePeer(
   return {
     name,
     version,
-    start: origin =>
+    variant: args.length > 0,
+    start: (origin, _directory, front) =>
       forkChild(new URL(`processes/${file}.js`, import.meta.url), {
         args: [`http://127.0.0.1:${origin}`, ...args],
-        env
+        env: { ...env, ...frontEnvironment(front) }
       })
   }
 }
 
-/** The command as it is started in production, but without its log. */
+/** The command as it is started in production, but without its log; it speaks plain HTTP. */
 function commandPeer(name: string, workers: number): Peer {
   const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
   return {
     name,
     version: 'here',
+    variant: true,
     start: async origin => {
       const port = await freePort()
       const upstream = `http://127.0.0.1:${origin}`

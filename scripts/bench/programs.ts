@@ -6,8 +6,15 @@ const versionOf = {
   nginx: ['-v'],
   haproxy: ['-v'],
   caddy: ['version'],
-  wrk: ['-v']
+  wrk: ['-v'],
+  h2load: ['--version'],
+  openssl: ['version']
 } as const
+
+/** Debian's packages that are not called like their program. */
+const packages: Record<string, string> = { h2load: 'nghttp2-client' }
+
+const services: readonly string[] = ['nginx', 'haproxy', 'caddy']
 
 export type Program = keyof typeof versionOf
 const programs = Object.keys(versionOf) as Program[]
@@ -30,11 +37,11 @@ export function install(): void {
   if (missing.length === 0) return
   // In run level 1 invoke-rc.d does not start services; systemd does not ask, so they are stopped behind it.
   run('apt-get', ['update'])
-  run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], {
+  run('apt-get', ['install', '-y', '--no-install-recommends', ...missing.map(name => packages[name] ?? name)], {
     DEBIAN_FRONTEND: 'noninteractive',
     RUNLEVEL: '1'
   })
   if (!existsSync('/run/systemd/system')) return
   // Only services that came with this installation: one that was here before is somebody's.
-  for (const service of missing) if (service !== 'wrk') run('systemctl', ['disable', '--now', service])
+  for (const service of missing) if (services.includes(service)) run('systemctl', ['disable', '--now', service])
 }

@@ -24,14 +24,11 @@ interface Result {
 
 const autocannon: (options: Options) => Promise<Result> = createRequire(import.meta.url)('autocannon')
 
-const {
-  url,
-  scenario,
-  connections,
-  seconds
-}: { url: string; scenario: Scenario; connections: number; seconds: number } = JSON.parse(process.argv[2] ?? '')
+const { url, scenario, seconds }: { url: string; scenario: Scenario; seconds: number } = JSON.parse(
+  process.argv[2] ?? ''
+)
 
-const { path, urls, upload } = scenario
+const { connections, path, urls, upload } = scenario
 let count = 0
 const result = await autocannon({
   url,

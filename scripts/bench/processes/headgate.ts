@@ -3,6 +3,7 @@ import health from '../../../plugins/health/index.js'
 import { breaker, outlier, proxy, retry, upstream } from '../../../plugins/index.js'
 import { gateway } from '../../../src/index.js'
 import { announce, originUrl } from '../../announce.js'
+import { certificate, waiting } from './front.js'
 import { listen } from './listen.js'
 
 const variant = process.argv[3]
@@ -12,7 +13,11 @@ const two = [url, url.replace('127.0.0.1', 'localhost')]
 
 const app =
   variant === 'access-log' ? gateway({ accessLog: true, logger: { level: 'info' } }) : gateway({ logger: false })
-app.register(upstream, { endpoints: variant === 'two' || variant === 'ring' ? two : [url] })
+if (certificate !== undefined) app.secure(certificate)
+app.register(upstream, {
+  endpoints: variant === 'two' || variant === 'ring' ? two : [url],
+  ...(waiting !== undefined && { connections: waiting })
+})
 if (variant === 'ring') {
   app.register(balancer, { pick: powerOfTwo() })
   app.register(health, { path: '/bytes/100' })
