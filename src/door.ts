@@ -33,6 +33,8 @@ export class Door {
   readonly #server: HttpServer
   /** Connections that do not begin with TLS, where others do. */
   readonly #plain = new WeakSet<Socket>()
+  /** Bytes that filters have taken from the front of a connection. */
+  readonly #taken = new WeakMap<Socket, number>()
   #tls: TlsServer | undefined
 
   /** Takes the place of node:http at its server. */
@@ -64,7 +66,12 @@ export class Door {
       noDelay: true,
       ...options
     })
-    server.on('secureConnection', (socket: TLSSocket) => this.#serve(socket))
+    server.on('secureConnection', (socket: TLSSocket) => {
+      // As over plain HTTP: a client may end its side, and read on.
+      socket.allowHalfOpen = true
+      this.#serve(socket)
+    })
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
     this.#tls = server
     return server
   }
@@ -93,8 +100,14 @@ export class Door {
       if (filter !== undefined) filter(socket, next)
       else {
         socket.removeListener('error', ignore)
+        const taken = socket.bytesRead - socket.readableLength
+        if (taken > 0) this.#taken.set(socket, taken)
         if (tls === undefined) this.#serve(socket)
-        else tls.emit('connection', socket)
+        else {
+          // One that leaves in the middle of its handshake would be waited for.
+          socket.allowHalfOpen = false
+          tls.emit('connection', socket)
+        }
       }
     }
     // Until somebody else listens.
@@ -123,7 +136,8 @@ export class Door {
     // RFC 9113 §3.2: over TLS it is chosen by ALPN, and by nothing else.
     if (http2 === undefined || rawPacket === undefined || (socket as Partial<TLSSocket>).encrypted) return false
     const head = rawPacket.subarray(bytesParsed)
-    if (socket.bytesRead - head.length !== preface.length) return false
+    const read = socket.bytesRead - (this.#taken.get(socket) ?? 0)
+    if (read - head.length !== preface.length) return false
     detach(socket)
     this.#drain.remove(socket)
     http2(socket, Buffer.concat([preface, head]))

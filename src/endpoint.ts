@@ -1,8 +1,7 @@
-import type { ConnectionOptions } from 'node:tls'
 import { OptionsError } from './errors.js'
 import { serverName } from './transport/connect.js'
 import { http1 } from './transport/http1.js'
-import type { Transport, TransportOptions, TransportStatistics } from './transport/transport.js'
+import type { Transport, TransportOptions, TransportStatistics, UpstreamTls } from './transport/transport.js'
 import { undiciTransport } from './transport/undici.js'
 import type { UpstreamRequest, UpstreamResponse } from './types.js'
 
@@ -11,13 +10,15 @@ export interface EndpointOptions {
   /** `http://host:port/base`, `https://host`, or `unix:/path/to.sock` (`unix:/path/to.sock:/base` with a base path). */
   url: string
   /** What node:tls takes, for https; certificates are verified unless `rejectUnauthorized` is false. */
-  tls?: ConnectionOptions | undefined
+  tls?: UpstreamTls | undefined
   /** `preserve` sends the client's Host, `rewrite` the endpoint's own, anything else is sent as it is. */
   host: string
   timeouts: { connect: number; response: number; body: number; idle: number }
   connections: number
   queue: number
   transport: 'http1' | 'undici'
+  /** Tells it whose request comes, in front of each connection; a connection serves one client's alone then. */
+  proxyProtocol?: 1 | 2 | false | undefined
   /** The name of the service at this address, for Host (`rewrite`) and TLS; that of the url when left out. */
   authority?: string | undefined
   /** Its part of the requests, beside the others' (default 1); 0 drains it. */
@@ -77,7 +78,7 @@ export class Endpoint {
   /** Its host and port as they are written in a Host field. */
   readonly authority: string
   /** What node:tls is given, with the name to verify; undefined for http. */
-  readonly tls: ConnectionOptions | undefined
+  readonly tls: UpstreamTls | undefined
   readonly priority: number
   readonly labels: Labels
   /** It has left its upstream, and serves what it was given before. */
@@ -110,6 +111,7 @@ export class Endpoint {
       basePath,
       host: host === 'preserve' ? undefined : host === 'rewrite' ? this.authority : host,
       tls: this.tls,
+      proxyProtocol: options.proxyProtocol,
       connectTimeout: timeouts.connect,
       responseTimeout: timeouts.response,
       bodyTimeout: timeouts.body,

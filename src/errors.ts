@@ -23,6 +23,7 @@ export const errors = {
   GTW_ERR_FIELDS_TOO_LARGE: [431, 'http_request_error', 'The header of the request is larger than allowed.'],
   GTW_ERR_NOT_IMPLEMENTED: [501, 'http_request_error', 'This transfer coding is not implemented.'],
   GTW_ERR_HTTP_VERSION: [505, 'http_request_error', 'This version of HTTP is not served.'],
+  GTW_ERR_MISDIRECTED: [421, 'http_request_error', 'This connection is not for this host.'],
   GTW_ERR_LOOP: [508, 'proxy_loop_detected', 'The request has passed through this gateway before.'],
   GTW_ERR_CLIENT_GONE: [499, 'connection_terminated', 'The client went away before it was answered.'],
   // On the way to the upstream

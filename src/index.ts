@@ -6,7 +6,7 @@ export { type ErrorCode, errors, GatewayError, type GatewayErrorOptions, Options
 export { type FaultKind, faultKind, faultOf } from './fault.js'
 export { eachRoute, eachUpstream, endpointOf, type Scope, type ScopeDescription, scopeOf } from './filters.js'
 export { type GatewayOptions, gateway, gatewayOptions, type Routing, routingOf } from './gateway.js'
-export { closeBeside, listenBeside, type Where } from './listeners.js'
+export { beforeListen, closeBeside, listenBeside, type Where } from './listeners.js'
 export { note } from './logs/note.js'
 export { Memory } from './memory.js'
 export { isIdempotent } from './method.js'

@@ -1,5 +1,9 @@
 import { channel } from 'node:diagnostics_channel'
 import type { AddressInfo, Server } from 'node:net'
+import { resolve } from 'node:path'
+
+/** What a listener may be called, so that systemd and a process after this one can name its socket. */
+export const socketName = /^[a-z][a-z0-9_-]*$/
 
 /**
  * Listening sockets by name that this process was given: by the gateway before it (`HEADGATE_SOCKETS`, `gateway=4,admin=5`)
@@ -15,11 +19,10 @@ export function inheritedSockets(env: NodeJS.ProcessEnv = process.env, pid = pro
   const names = env.LISTEN_FDNAMES?.split(':') ?? []
   const sockets = new Map<string, number>()
   for (let index = 0; index < count; index++) {
-    const name = names[index]
-    // A socket unit that names none calls it by the unit or `unknown`: the first one is the gateway's.
-    const known = name === 'gateway' || name === 'admin'
-    if (known) sockets.set(name, 3 + index)
-    else if (!sockets.has('gateway')) sockets.set('gateway', 3 + index)
+    const name = names[index] ?? 'unknown'
+    // A socket unit that names none calls it by the unit, `headgate.socket`, or `unknown`: the first one is the gateway's.
+    const known = name !== 'unknown' && socketName.test(name) ? name : 'gateway'
+    if (!sockets.has(known)) sockets.set(known, 3 + index)
   }
   return sockets
 }
@@ -29,12 +32,32 @@ export function describeSockets(sockets: ReadonlyMap<string, number>): string {
   return [...sockets].map(([name, number]) => `${name}=${number}`).join(',')
 }
 
-/** The port, or the path, that a server listens on. */
-export type Place = number | string
+/** The address and port, or the path, that a server listens on; a socket file that was inherited tells no path. */
+export type Place = string
 
 export function placeOf(server: Server): Place | undefined {
   const address = server.address()
-  return typeof address === 'string' ? address : (address as AddressInfo | null)?.port
+  if (typeof address === 'string') return settled(address)
+  return address === null ? undefined : placeOfPort(address)
+}
+
+function placeOfPort({ address, port }: AddressInfo): Place {
+  return `${address} port ${port}`
+}
+
+/**
+ * Where a socket file is made before it gets its name: libuv removes, when it closes a socket, the file that it has made
+ * by the name it had then. Ours stays while another process has the socket.
+ *
+ * @param pid of the process that listens: the primary, for workers
+ */
+export function unsettled(path: string, pid: number): string {
+  return `${path}.${pid}~`
+}
+
+function settled(path: string): string {
+  // node:cluster makes it relative where that is shorter.
+  return resolve(path).replace(/\.\d+~$/, '')
 }
 
 /** The handle of a listening socket, as Node keeps it. */
@@ -53,22 +76,26 @@ export function handleOf(server: Server): Handle | undefined {
  * itself, but Node tells of each as it opens.
  */
 export class Listening {
-  readonly #handles = new Map<Place, Handle>()
+  readonly #handles = new Map<Place | number, Handle>()
   readonly #channel = channel('tracing:net.server.listen:asyncEnd')
 
   constructor() {
     this.#channel.subscribe(this.#note)
   }
 
-  find(place: Place): Handle | undefined {
-    return this.#handles.get(place)
+  /** @param name by which the socket may have been inherited, when its place is none that Node tells */
+  find(place: Place | null | undefined, name: string): Handle | undefined {
+    const handle = this.#handles.get(place ?? '')
+    return handle ?? this.#handles.get(inheritedSockets().get(name) ?? -1)
   }
 
   /** A connection that came on this port comes once more. */
-  give(port: Place | undefined, connection: Handle): void {
-    const handle = port === undefined ? undefined : this.#handles.get(port)
-    if (handle === undefined) connection.close()
-    else handle.onconnection(0, connection)
+  give(port: number | undefined, connection: Handle): void {
+    const ending = ` port ${port}`
+    for (const [place, handle] of this.#handles) {
+      if (typeof place === 'string' && place.endsWith(ending)) return handle.onconnection(0, connection)
+    }
+    connection.close()
   }
 
   close(): void {
@@ -77,8 +104,7 @@ export class Listening {
 
   readonly #note = (message: unknown): void => {
     const { server } = message as { server: Server }
-    const place = placeOf(server)
     const handle = handleOf(server)
-    if (place !== undefined && handle !== undefined) this.#handles.set(place, handle)
+    if (handle !== undefined) this.#handles.set(placeOf(server) ?? handle.fd, handle)
   }
 }

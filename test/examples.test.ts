@@ -35,6 +35,7 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
     'app.js': [['/a', 'GET /a']],
     'services.js': [['/orders/1', 'GET /base/orders/1']],
     'weights.js': [['/a', 'GET /a']],
+    'secure.js': [],
     'by-hand.js': [['/a', 'GET /a']]
   },
   'plugins/balancer/README.md': {
@@ -53,6 +54,9 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   'plugins/admin/README.md': { 'app.js': [['/a', 'GET /a']], 'token.js': [['/a', 'GET /a']] },
   'plugins/metrics/README.md': { 'app.js': [['/a', 'GET /a']], 'own.js': [['/a', 'GET /a']] },
   'plugins/traces/README.md': { 'app.js': [['/a', 'GET /a']], 'telemetry.js': [], 'edge.js': [['/a', 'GET /a']] },
+  'plugins/listeners/README.md': { 'app.js': [] },
+  'plugins/proxy-protocol/README.md': { 'app.js': [] },
+  'plugins/tls/README.md': { 'app.js': [], 'try.js': [] },
   'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/proxy/README.md': {
     'app.js': [['/a', 'GET /a']],

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import {
+  beforeListen,
   closeBeside,
   type Endpoint,
   OptionsError,
@@ -31,7 +32,7 @@ import { explain } from './explain.js'
 import { Gathered } from './gathered.js'
 import { shown } from './hidden.js'
 import { Hub } from './hub.js'
-import { beforeListen, open } from './listen.js'
+import { open } from './listen.js'
 import { openapi } from './openapi.js'
 import { options } from './options.js'
 import { Profiler } from './profiler.js'

@@ -8,7 +8,7 @@ export interface Target {
   url: string
   address: Endpoint['address']
   /** What a connection is secured with; undefined for http. */
-  tls: tls.ConnectionOptions | undefined
+  tls: Endpoint['tls']
   /** For Host and `:authority`. */
   host: string
 }
@@ -31,12 +31,17 @@ export function targetOf(endpoint: Endpoint, { port, host }: { port?: number; ho
 export function dial({ address, tls: secure }: Target, protocol: string): net.Socket {
   const where = { ...address, noDelay: true } as net.NetConnectOpts
   if (secure === undefined) return net.connect(where)
-  return tls.connect({
+  const socket = tls.connect({
     rejectUnauthorized: true,
     ...secure,
     ...where,
     ALPNProtocols: [protocol]
   } as tls.ConnectionOptions)
+  socket.once('secureConnect', () => {
+    const error = secure.verify?.(socket)
+    if (error !== undefined) socket.destroy(error)
+  })
+  return socket
 }
 
 /** Rejects with why no connection came about. */
@@ -45,6 +50,9 @@ export function connected(socket: net.Socket): Promise<void> {
     // They stay: an error that nobody hears ends the process.
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('the connection was closed')))
-    socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', resolve)
+    // Its certificate may have been refused just now, which is told next.
+    socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
+      if (!socket.destroyed) resolve()
+    })
   })
 }

@@ -2,8 +2,9 @@
  * The service a scope stands for, and the endpoints that answer for it.
  * @module
  */
-import { type ConnectionOptions, createSecureContext } from 'node:tls'
 import { type EndpointInput, OptionsError, plugin, scopeOf, Upstream } from '../../src/index.js'
+import { type CredentialOptions, Credentials } from './credentials.js'
+import { identityOf } from './identity.js'
 import { options } from './options.js'
 
 /**
@@ -14,15 +15,35 @@ import { options } from './options.js'
  */
 export default plugin({ name: 'upstream', options, required: ['endpoints'] }, (app, given) => {
   const { endpoints, spill, panic, tls, ...shared } = given
-  checkTls(tls as ConnectionOptions)
-  const settings = { ...shared, tls: tls as ConnectionOptions }
-  const upstream = create(() => new Upstream(endpoints as EndpointInput[], settings, { spill, panic }))
+  if (given.proxyProtocol && given.transport === 'undici') {
+    throw new OptionsError(`upstream: option proxyProtocol is ${given.proxyProtocol}, but transport undici has none`)
+  }
+  const { pins, verifyName, servername, rejectUnauthorized, reload, ...secrets } = tls
+  if (pins !== undefined && !rejectUnauthorized && given.transport === 'undici') {
+    throw new OptionsError('upstream: option tls.pins with rejectUnauthorized false is not for transport undici')
+  }
+  const credentials = new Credentials(secrets as CredentialOptions)
+  const secure = {
+    ...(servername === undefined ? {} : { servername }),
+    rejectUnauthorized,
+    secureContext: credentials.context,
+    ...identityOf({ pins, verifyName })
+  }
+  const upstream = create(
+    () => new Upstream(endpoints as EndpointInput[], { ...shared, tls: secure }, { spill, panic })
+  )
   scopeOf(app).upstream = upstream
   app.addHook('onReady', async function hasEndpoints() {
-    if (upstream.endpoints.length > 0 || upstream.source !== undefined) return
-    throw new OptionsError('upstream: option endpoints is [], but must name an endpoint unless discovery brings them')
+    if (upstream.endpoints.length === 0 && upstream.source === undefined) {
+      throw new OptionsError('upstream: option endpoints is [], but must name an endpoint unless discovery brings them')
+    }
+    credentials.watch(reload, {
+      renewed: () => app.log.info('upstream: new connections use the files of tls as they are now'),
+      failed: reason => app.log.error(`upstream: the files of tls have changed, and what was there stays: ${reason}`)
+    })
   })
   app.addHook('onClose', function closeUpstream() {
+    credentials.close()
     return upstream.close()
   })
 })
@@ -34,14 +55,5 @@ function create(make: () => Upstream): Upstream {
   } catch (error) {
     if (!(error instanceof OptionsError)) throw error
     throw new OptionsError(error.message.replace(/^upstream: /, 'upstream: option endpoints: '), { cause: error })
-  }
-}
-
-/** A certificate that cannot be read would fail each request instead of the boot. */
-function checkTls(tls: ConnectionOptions): void {
-  try {
-    createSecureContext(tls)
-  } catch (error) {
-    throw new OptionsError(`upstream: option tls cannot be used: ${(error as Error).message}`, { cause: error })
   }
 }

@@ -4,7 +4,7 @@ import type { EndpointInput } from '../../src/index.js'
 const time = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: value, description })
 
-const pem = { title: 'PEM: a string, a Buffer, or an array of them' }
+const pem = { title: 'PEM, the path of its file, a Buffer, or an array of them' }
 const versions = [Type.Literal('TLSv1.2'), Type.Literal('TLSv1.3')]
 
 /** One endpoint, where more than its url is to be said. */
@@ -55,18 +55,36 @@ export const options = Type.Object({
     default: 1_024,
     description: 'Requests that wait for one of them; one more is answered 503.'
   }),
+  proxyProtocol: Type.Union([Type.Literal(1), Type.Literal(2), Type.Literal(false)], {
+    default: false,
+    description:
+      'Tells the endpoint whose request comes, in front of each connection; a connection serves one client’s requests then.'
+  }),
   tls: Type.Object(
     {
       ca: Type.Optional(Type.Unknown({ ...pem, description: 'The authorities trusted instead of those of Node.' })),
       cert: Type.Optional(Type.Unknown({ ...pem, description: 'The certificate the gateway shows.' })),
       key: Type.Optional(Type.Unknown({ ...pem, description: 'Its key.' })),
-      pfx: Type.Optional(Type.Unknown({ title: 'PKCS#12', description: 'Certificate and key in one.' })),
+      pfx: Type.Optional(
+        Type.Unknown({ title: 'PKCS#12: a path, or a Buffer', description: 'Certificate and key in one.' })
+      ),
       passphrase: Type.Optional(Type.String({ description: 'Of the key.' })),
       servername: Type.Optional(Type.String({ description: 'The name asked for and verified; else that of the url.' })),
+      verifyName: Type.Optional(
+        Type.String({ minLength: 1, description: 'The name verified, where it is not the one asked for.' })
+      ),
+      pins: Type.Optional(
+        Type.Array(Type.String({ pattern: '^sha256/[A-Za-z0-9+/]{43}=$', title: '"sha256/…"' }), {
+          minItems: 1,
+          description:
+            'SHA-256 of the public keys (SPKI) that its certificate may have: beside the verification, or without it instead.'
+        })
+      ),
       rejectUnauthorized: Type.Boolean({ default: true, description: 'Verifies the certificate of the endpoint.' }),
       minVersion: Type.Optional(Type.Union(versions, { description: 'The oldest TLS spoken; else that of Node.' })),
       maxVersion: Type.Optional(Type.Union(versions, { description: 'The newest TLS spoken; else that of Node.' })),
-      ciphers: Type.Optional(Type.String({ description: 'Those allowed, as OpenSSL names them.' }))
+      ciphers: Type.Optional(Type.String({ description: 'Those allowed, as OpenSSL names them.' })),
+      reload: time(10_000, 'Milliseconds between looks whether a file is another one; 0: never.')
     },
     { default: {}, description: 'For https, as node:tls takes it; certificates are verified by default.' }
   ),

@@ -4,11 +4,13 @@ import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.js'
 import { isIdempotent } from '../method.js'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
-import { connect, connectError } from './connect.js'
+import { connect, connectError, placeOf } from './connect.js'
 import type { Parser } from './parser.js'
+import { proxyHeader } from './proxy-header.js'
 import { Reader, type ReaderOwner } from './reader.js'
 import { Sender, type SenderOwner } from './sender.js'
 import { shared } from './slabs.js'
+import { isRefusal, tlsReason } from './tls-reason.js'
 import type { TransportOptions } from './transport.js'
 
 /** One request under way, and who waits for its answer. */
@@ -51,6 +53,8 @@ const smallBody = 16_384
 export class Connection implements ReaderOwner, SenderOwner {
   /** In the pool's time; 0 for none. */
   deadline: number
+  /** Whose connection it was announced for (the PROXY protocol), and so the only one whose requests it serves. */
+  readonly client: Socket | undefined
   readonly #owner: Owner
   readonly #socket: Socket
   readonly #reader: Reader
@@ -72,18 +76,26 @@ export class Connection implements ReaderOwner, SenderOwner {
     this.#reader = new Reader(owner.options.headLimit, this)
     this.#exchange = exchange
     exchange.request.onAbort = this.#onAbort
-    this.deadline = owner.after(owner.options.connectTimeout)
-    // A protocol switched to wants a stream as node:net makes it.
-    this.#direct = exchange.request.upgrade === undefined
-    const socket = connect(owner, this.#direct ? { buffer: this.#next, callback: this.#onRead } : undefined)
+    const { connectTimeout, proxyProtocol, tls } = owner.options
+    this.deadline = owner.after(connectTimeout)
+    this.client = clientOf(exchange.request, owner.options)
+    const preface = proxyProtocol ? proxyHeader(proxyProtocol, this.client) : undefined
+    // A protocol switched to wants a stream as node:net makes it, and node:tls has none of these around another socket.
+    this.#direct = exchange.request.upgrade === undefined && (preface === undefined || tls === undefined)
+    const socket = connect(owner, this.#direct ? { buffer: this.#next, callback: this.#onRead } : undefined, preface)
     this.#socket = socket
-    socket.on(owner.options.tls === undefined ? 'connect' : 'secureConnect', this.#onConnect)
+    socket.on(tls === undefined ? 'connect' : 'secureConnect', this.#onConnect)
     socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     if (!this.#direct) socket.on('data', this.#onData)
   }
 
   get idle(): boolean {
     return this.#phase === idle
+  }
+
+  /** Nobody is left whom it could serve. */
+  get forsaken(): boolean {
+    return this.#phase === idle && this.client?.destroyed === true
   }
 
   start(exchange: Exchange): void {
@@ -317,6 +329,9 @@ export class Connection implements ReaderOwner, SenderOwner {
       this.#socket.destroy()
       exchange.again = true
       this.#owner.replace(this, exchange)
+    } else if (this.#served === 0 && !this.#reader.answered && isRefusal(cause as NodeJS.ErrnoException)) {
+      const detail = `${placeOf(this.#owner.options.address)}: ${tlsReason(cause)}`
+      this.fail(new GatewayError('GTW_ERR_TLS', { detail, cause, unsent: true }))
     } else {
       const code = this.#reader.answered ? 'GTW_ERR_RESPONSE_INCOMPLETE' : 'GTW_ERR_RESET'
       this.fail(new GatewayError(code, { detail: cause.message, cause }))
@@ -353,7 +368,8 @@ export class Connection implements ReaderOwner, SenderOwner {
   }
 
   readonly #onConnect = () => {
-    if (this.#phase === connecting) this.#write(this.#exchange as Exchange)
+    // Its certificate may have been refused just now.
+    if (this.#phase === connecting && !this.#socket.destroyed) this.#write(this.#exchange as Exchange)
   }
 
   readonly #onEnd = () => {
@@ -374,6 +390,11 @@ export class Connection implements ReaderOwner, SenderOwner {
   readonly #onAbort = (reason: Error) => {
     this.fail(gone(reason))
   }
+}
+
+/** The connection that is announced for a request; undefined where none is, and for requests of no client. */
+export function clientOf({ client }: UpstreamRequest, { proxyProtocol }: TransportOptions): Socket | undefined {
+  return proxyProtocol ? (client as UpstreamRequest['client'] | undefined)?.raw.socket : undefined
 }
 
 /** Why a request was given up: a deadline of the gateway says so itself. */

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.js'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
-import { Connection, type Exchange, gone, type Owner } from './connection.js'
+import { Connection, clientOf, type Exchange, gone, type Owner } from './connection.js'
 import type { Transport, TransportOptions, TransportStatistics } from './transport.js'
 import { framing, head } from './writer.js'
 
@@ -89,8 +89,9 @@ class Pool implements Transport, Owner {
 
   released(connection: Connection): void {
     for (const exchange of this.#waiting) {
-      // A switch of protocols needs a connection of its own: dropping this one makes room for it.
+      // A switch of protocols needs a connection of its own, and so does another client: dropping this one makes room.
       if (exchange.request.upgrade !== undefined) break
+      if (this.options.proxyProtocol && clientOf(exchange.request, this.options) !== connection.client) break
       this.#waiting.delete(exchange)
       this.#reused++
       connection.start(exchange)
@@ -119,14 +120,14 @@ class Pool implements Transport, Owner {
 
   #assign(exchange: Exchange): void {
     const { connections, queue, connectTimeout } = this.options
-    if (exchange.request.upgrade === undefined) {
-      const connection = this.#idle.pop()
-      if (connection !== undefined) {
-        this.#reused++
-        connection.start(exchange)
-        return
-      }
-    } else if (this.#connections.size >= connections) this.#idle[0]?.drop()
+    const own = exchange.request.upgrade !== undefined
+    const connection = own ? undefined : this.#take(exchange)
+    if (connection !== undefined) {
+      this.#reused++
+      connection.start(exchange)
+      return
+    }
+    if (this.#connections.size >= connections) this.#idle[0]?.drop()
     if (this.#connections.size < connections) {
       this.#open(exchange)
       return
@@ -137,6 +138,13 @@ class Pool implements Transport, Owner {
     exchange.deadline = this.after(connectTimeout)
     exchange.request.onAbort = reason => this.#refuse(exchange, gone(reason))
     this.#waiting.add(exchange)
+  }
+
+  #take({ request }: Exchange): Connection | undefined {
+    if (!this.options.proxyProtocol) return this.#idle.pop()
+    const client = clientOf(request, this.options)
+    const index = this.#idle.findLastIndex(connection => connection.client === client)
+    return index < 0 ? undefined : this.#idle.splice(index, 1)[0]
   }
 
   #open(exchange: Exchange): void {
@@ -154,7 +162,8 @@ class Pool implements Transport, Owner {
   #onTick(): void {
     this.#now += this.#tick
     for (const connection of this.#connections) {
-      if (connection.deadline !== 0 && connection.deadline <= this.#now) connection.expired()
+      if (connection.forsaken) connection.drop()
+      else if (connection.deadline !== 0 && connection.deadline <= this.#now) connection.expired()
     }
     for (const exchange of this.#waiting) {
       // All wait equally long, so the first in the queue is the first to be late.

@@ -1,12 +1,20 @@
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
+
+/** What node:tls takes, and a check of one's own. */
+export interface UpstreamTls extends ConnectionOptions {
+  /** Asked when a handshake is done, also where the certificate is not verified: an error ends it before a byte is sent. */
+  verify?: (socket: TLSSocket) => Error | undefined
+}
 
 /** How a connection is made and how long things may take (milliseconds; 0 switches a deadline off). */
 export interface TransportOptions {
   /** `host` and `port`, or the path of a unix socket. */
   address: { host: string; port: number } | { path: string }
   /** Present for https: what node:tls takes (ca, cert, key, servername, ALPNProtocols, rejectUnauthorized: true). */
-  tls?: ConnectionOptions | undefined
+  tls?: UpstreamTls | undefined
+  /** Version of the PROXY protocol that tells whose request comes, in front of each connection; left out or false: none. */
+  proxyProtocol?: 1 | 2 | false | undefined
   /** Put before each request's path; '' or '/base', never with a slash at the end. */
   basePath: string
   /** The Host sent; the request's own is kept when undefined. */

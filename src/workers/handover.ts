@@ -3,7 +3,8 @@ import type { Handle } from '../sockets.js'
 
 /** A connection that the primary has accepted, as Node keeps it. */
 interface Connection extends Handle {
-  getsockname(out: { port?: number; address?: string }): number
+  /** Not of a socket file. */
+  getsockname?(out: { port?: number; address?: string }): number
 }
 
 type Send = (message: { act?: string } | undefined, handle?: Connection, ...rest: never[]) => boolean
@@ -32,7 +33,7 @@ export class Handover {
     return lost.map(connection => {
       this.#owners.delete(connection)
       const name: { port?: number } = {}
-      connection.getsockname(name)
+      connection.getsockname?.(name)
       return { connection, port: name.port }
     })
   }

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Logger } from 'pino'
 import { OptionsError } from '../errors.js'
+import { removeStale } from '../socket-file.js'
 import { type Handle, Listening } from '../sockets.js'
 import type { Service, Started } from '../supervisor.js'
 import { Backoff } from './backoff.js'
@@ -49,6 +50,8 @@ export class Primary implements Service {
   #watch: NodeJS.Timeout | undefined
   #looked = 0
   #stopping = false
+  /** Socket files of workers that have gone. */
+  readonly #removing = new Set<Promise<void>>()
 
   constructor(options: PrimaryOptions) {
     this.#options = options
@@ -105,6 +108,7 @@ export class Primary implements Service {
     const ended = members.map(({ worker }) => new Promise<void>(resolve => worker.once('exit', () => resolve())))
     for (const member of members) this.#retire(member)
     await Promise.all(ended)
+    await Promise.all(this.#removing)
     clearInterval(this.#watch)
     this.#listening.close()
   }
@@ -116,7 +120,7 @@ export class Primary implements Service {
   get #handles(): [string, Handle][] {
     const sockets = [...this.#members].flatMap(({ ready }) => ready?.sockets ?? [])
     return [...new Map(sockets)].flatMap(([name, place]) => {
-      const handle = this.#listening.find(place)
+      const handle = this.#listening.find(place, name)
       return handle === undefined ? [] : [[name, handle] as [string, Handle]]
     })
   }
@@ -147,6 +151,7 @@ export class Primary implements Service {
       worker.once('exit', (code, signal) => {
         clearTimeout(late)
         this.#members.delete(member)
+        this.#removeFiles(member)
         forget(worker.id)
         this.#switchboard.left(worker)
         for (const { connection, port } of this.#handover.left(worker)) this.#listening.give(port, connection)
@@ -156,6 +161,16 @@ export class Primary implements Service {
         else if (!member.leaving) this.#replace(member, how)
       })
     })
+  }
+
+  /** Of those that nobody has any longer; a process after this one may have them. */
+  #removeFiles({ ready }: Member): void {
+    const kept = new Set([...this.#members].flatMap(({ ready }) => ready?.sockets ?? []).map(([, place]) => place))
+    for (const [, place] of ready?.sockets ?? []) {
+      if (!place?.startsWith('/') || kept.has(place)) continue
+      const removing = removeStale(place).finally(() => this.#removing.delete(removing))
+      this.#removing.add(removing)
+    }
   }
 
   #lives(member: Member, memory: number): void {

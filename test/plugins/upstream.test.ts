@@ -152,7 +152,7 @@ const mistakes: [options: object, message: string][] = [
   ],
   [
     { endpoints: ['http://a'], weight: 1 },
-    'there is no option weight; the options are endpoints, spill, panic, host, timeouts, connections, queue, tls, transport'
+    'there is no option weight; the options are endpoints, spill, panic, host, timeouts, connections, queue, proxyProtocol, tls, transport'
   ]
 ]
 
@@ -168,7 +168,7 @@ for (const [options, message] of mistakes) {
 
 t.test('a certificate that cannot be read is told at boot', async t => {
   const app = gateway()
-  app.register(upstream, { endpoints: ['https://a.invalid'], tls: { cert: 'no certificate' } })
+  app.register(upstream, { endpoints: ['https://a.invalid'], tls: { cert: '-----BEGIN CERTIFICATE-----\nno' } })
   const error = await bootError(app)
   t.type(error, OptionsError)
   t.match(error?.message, /^upstream: option tls cannot be used: [^\n]+$/)
