@@ -14,6 +14,8 @@ export interface RunCommand {
   port: number
   logLevel: LogLevel
   check: boolean
+  /** With a certificate that is made up. */
+  tlsSelfSigned: boolean
   /** Processes that serve; 1: this one alone. */
   workers: number
   /** MiB of memory above which a worker is replaced; 0: no limit. */
@@ -48,6 +50,7 @@ Options:
   --worker-memory M  MiB above which a worker is replaced, 0: no limit   (WORKER_MEMORY, default 0)
   --worker-timeout S seconds after which a worker that stands still is replaced, 0: never
                      (WORKER_TIMEOUT, default 30)
+  --tls-self-signed  for a try: https (and HTTP/2) with a certificate that is made up
   --check            load the app file, print its routes and plugins, and exit without listening
   -h, --help         print this
   -v, --version      print the version
@@ -73,7 +76,7 @@ export function parse(argv: readonly string[], env: NodeJS.ProcessEnv): Command 
     )
   }
   const setting = (
-    flag: Exclude<keyof typeof values, 'check' | 'help' | 'version'>,
+    flag: Exclude<keyof typeof values, 'check' | 'help' | 'tls-self-signed' | 'version'>,
     variable: string,
     fallback: string
   ) => {
@@ -93,6 +96,7 @@ export function parse(argv: readonly string[], env: NodeJS.ProcessEnv): Command 
     port: readPort(setting('port', 'PORT', '8080')),
     logLevel: readLogLevel(setting('log-level', 'LOG_LEVEL', 'info')),
     check: values.check ?? false,
+    tlsSelfSigned: values['tls-self-signed'] ?? false,
     workers: readCount(setting('workers', 'WORKERS', cores), 1, 1_024),
     workerMemory: readCount(setting('worker-memory', 'WORKER_MEMORY', '0'), 0, 1_048_576),
     workerTimeout: readCount(setting('worker-timeout', 'WORKER_TIMEOUT', '30'), 0, 86_400)
@@ -111,6 +115,7 @@ function readArguments(argv: readonly string[]) {
         workers: { type: 'string' },
         'worker-memory': { type: 'string' },
         'worker-timeout': { type: 'string' },
+        'tls-self-signed': { type: 'boolean' },
         check: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' }

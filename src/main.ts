@@ -88,12 +88,14 @@ function fail(error: unknown): never {
 }
 
 function welcome(address: string): string {
+  // The only certificate that it may have here is one that nobody vouches for.
+  const curl = address.startsWith('https:') ? 'curl -k' : 'curl'
   return `
 Headgate listens on ${address} and balances three demo origins: alder, birch (slow) and cedar (fails at times). Try:
 
-  curl ${address}/
-  curl -N ${address}/events
-  curl -d 'some bytes' ${address}/upload
+  ${curl} ${address}/
+  ${curl} -N ${address}/events
+  ${curl} -d 'some bytes' ${address}/upload
 
 Stop it with Ctrl-C. To use your own origins, set HEADGATE_UPSTREAM; to write your own gateway, run headgate --help.
 

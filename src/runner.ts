@@ -87,7 +87,7 @@ export class Runner {
 
   /** In an object, because an app is thenable: to return it from an async function would boot it. */
   async #load(): Promise<{ app: FastifyInstance }> {
-    const { file, check, logLevel } = this.#command
+    const { file, check, logLevel, tlsSelfSigned } = this.#command
     const { define } =
       file === undefined ? { define: (await import('./app.js')).default } : await importAppFile(file, this.#loads++)
     let app: FastifyInstance
@@ -102,6 +102,7 @@ export class Runner {
       }
       app.register(fp(root, { name: basename(file ?? 'app') }))
     }
+    if (tlsSelfSigned) app.register((await import('../plugins/tls/index.js')).default, { selfSigned: true })
     this.#loading = app
     try {
       await app.ready()

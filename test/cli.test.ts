@@ -15,6 +15,7 @@ t.test('with neither options nor environment it runs the built-in app on 127.0.0
     port: 8080,
     logLevel: 'info',
     check: false,
+    tlsSelfSigned: false,
     workers: 1,
     workerMemory: 0,
     workerTimeout: 30

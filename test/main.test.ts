@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { createServer as createSocketServer } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -81,6 +82,16 @@ t.test('without configuration it proxies to the demo origins and says how to try
     names.add(((await response.json()) as { instance: string }).instance)
   }
   t.strictSame(names, new Set(['alder', 'birch', 'cedar']))
+})
+
+t.test('--tls-self-signed speaks https and HTTP/2', async t => {
+  const started = headgate(t, ['--tls-self-signed'])
+  const [, root = ''] = await started.says(/^ {2}curl -k (https:\S+)\/$/m)
+  const session = connect(root, { rejectUnauthorized: false })
+  t.teardown(() => session.destroy())
+  const request = session.request({ ':path': '/hello' })
+  const [headers] = (await once(request, 'response')) as [{ ':status': number }]
+  t.equal(headers[':status'], 200)
 })
 
 t.test('HEADGATE_UPSTREAM replaces the demo origins', async t => {
