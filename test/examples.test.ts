@@ -56,6 +56,7 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   'plugins/traces/README.md': { 'app.js': [['/a', 'GET /a']], 'telemetry.js': [], 'edge.js': [['/a', 'GET /a']] },
   'plugins/listeners/README.md': { 'app.js': [] },
   'plugins/proxy-protocol/README.md': { 'app.js': [] },
+  'plugins/acme/README.md': { 'app.js': [], 'staging.js': [], 'private.js': [] },
   'plugins/tls/README.md': { 'app.js': [], 'try.js': [] },
   'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/proxy/README.md': {
