@@ -76,6 +76,11 @@ export class ClientRequest extends IncomingMessage {
     this.wantsUpgrade = value
   }
 
+  /** Whether these are the fields of an upstream that has switched for this request, where that is ours to check. */
+  accepts(_headers: IncomingHttpHeaders): boolean {
+    return true
+  }
+
   /** RFC 9110 §10.1.1: 100 is sent once, before the final answer, and at the latest when somebody reads the body. */
   proceed(): void {
     this.expectsContinue = false

@@ -1,18 +1,9 @@
+import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { ClientRequest } from '../client.js'
 import { PROTOCOL_ERROR } from './frames.js'
+import type { Head } from './shown.js'
 import type { Stream } from './stream.js'
-
-/** The head of a request as the gateway goes on with it. */
-export interface Head {
-  method: string
-  /** Of a request that switches: the protocol. */
-  protocol: string | undefined
-  target: string
-  /** Names and values, `host` among them. */
-  fields: string[]
-  /** Of its content; -1 when it does not say. */
-  length: number
-}
 
 /** A client's request over HTTP/2, in the shape of one of node:http. */
 export class Http2Request extends ClientRequest {
@@ -23,8 +14,9 @@ export class Http2Request extends ClientRequest {
   #left: number
   /** What still comes is for nobody. */
   #dropped = false
+  readonly #key: string | undefined
 
-  constructor(stream: Stream, { method, protocol, target, fields, length }: Head, end: boolean) {
+  constructor(stream: Stream, { fields, key, length, method, protocol, target }: Head, end: boolean) {
     super(stream.session.socket)
     this.stream = stream
     this.httpVersion = '2.0'
@@ -35,6 +27,7 @@ export class Http2Request extends ClientRequest {
     this.rawHeaders = fields
     this.wantsUpgrade = protocol !== undefined
     this.#left = length
+    this.#key = key
     if (end) {
       this.complete = true
       this.push(null)
@@ -53,13 +46,20 @@ export class Http2Request extends ClientRequest {
     this.wantsUpgrade = value
   }
 
+  /** RFC 6455 §4.1: the key is of our making, and so it is on us to see that the answer is to it. */
+  override accepts(headers: IncomingHttpHeaders): boolean {
+    if (this.#key === undefined) return true
+    const proof = createHash('sha1').update(`${this.#key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+    return headers['sec-websocket-accept'] === proof
+  }
+
   /** RFC 9113 §8.1.1: content that is not as long as it says makes a request malformed. */
   feed(chunk: Buffer, end: boolean): void {
     const { length } = chunk
     if (this.#left >= 0) {
       this.#left -= length
-      if (this.#left < 0 || (end && this.#left > 0)) {
-        this.stream.session.failStream(this.stream, PROTOCOL_ERROR, 'the content is not as long as content-length says')
+      if (this.#left < 0) {
+        this.#fail('longer')
         return
       }
     }
@@ -73,7 +73,7 @@ export class Http2Request extends ClientRequest {
 
   finish(trailers: string[] | undefined): void {
     if (this.#left > 0) {
-      this.stream.session.failStream(this.stream, PROTOCOL_ERROR, 'the content is shorter than content-length says')
+      this.#fail('shorter')
       return
     }
     this.complete = true
@@ -107,7 +107,13 @@ export class Http2Request extends ClientRequest {
       this.emit('aborted')
     }
     this.abandon()
-    process.nextTick(() => callback(this.listenerCount('error') > 0 ? error : null))
+    // An error that nobody listens for would end the process; others hear of it behind `aborted`.
+    if (error === null || this.listenerCount('error') === 0) callback()
+    else process.nextTick(callback, error)
+  }
+
+  #fail(how: string): void {
+    this.stream.session.failStream(this.stream, PROTOCOL_ERROR, `the content is ${how} than content-length says`)
   }
 
   #giveBack(): void {

@@ -11,6 +11,7 @@ export class StreamSocket extends Duplex {
   readonly drain: Drain | undefined
   readonly #request: Http2Request
   readonly #stream: Stream
+  /** Whoever waits for room, or for the end to be sent. */
   #done: (() => void) | undefined = undefined
   #timer: NodeJS.Timeout | undefined = undefined
 
@@ -20,9 +21,6 @@ export class StreamSocket extends Duplex {
     this.#stream = stream
     this.drain = (request.socket as { drain?: Drain }).drain
     request.on('data', chunk => this.#onData(chunk)).once('end', () => this.push(null))
-    request.once('close', () => {
-      if (!request.readableEnded) this.destroy()
-    })
   }
 
   /** Until nothing was read or written for a while. */
@@ -32,11 +30,18 @@ export class StreamSocket extends Duplex {
     return this
   }
 
-  /** There is room again. */
+  // Told by the stream.
+
+  /** There is room again, or all is sent. */
   drained(): void {
     const done = this.#done
     this.#done = undefined
     done?.()
+  }
+
+  over(): void {
+    // It may have ended well, with its last bytes still to be read.
+    if (!this.#request.complete || !this.#stream.sentEnd) this.destroy()
   }
 
   override _read(): void {
@@ -51,8 +56,8 @@ export class StreamSocket extends Duplex {
   }
 
   override _final(callback: () => void): void {
+    this.#done = callback
     this.#stream.end()
-    callback()
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
