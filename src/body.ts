@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable, type ReadableOptions } from 'node:stream'
+import { Http2Response } from './http2/response.js'
 
 /** Where the bytes of a body come from. */
 export interface Source {
@@ -89,7 +90,8 @@ export class Body extends Readable {
     }
     this.#sink = destination
     // Somebody who wraps `write` may keep what is written.
-    this.#direct = destination.write === ServerResponse.prototype.write
+    const { write } = destination
+    this.#direct = write === ServerResponse.prototype.write || write === Http2Response.prototype.write
     this.#endSink = options?.end !== false
     destination.on('drain', this.#onDrain)
     destination.on('close', this.#onClose)
@@ -132,7 +134,9 @@ export class Body extends Readable {
     this.#detach(sink)
     if (this.#endSink) {
       const trailers = this.#trailers
-      if (trailers !== undefined && sink.chunkedEncoding) sink.addTrailers(trailers as Record<string, string>)
+      if (trailers !== undefined && (sink.chunkedEncoding || sink.req.httpVersionMajor > 1)) {
+        sink.addTrailers(trailers as Record<string, string>)
+      }
       sink.end()
     }
     // Whoever waits for the end of this stream is told of it.

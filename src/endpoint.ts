@@ -1,6 +1,8 @@
 import { OptionsError } from './errors.js'
+import { auto } from './transport/auto.js'
 import { serverName } from './transport/connect.js'
 import { http1 } from './transport/http1.js'
+import { http2 } from './transport/http2.js'
 import type { Transport, TransportOptions, TransportStatistics, UpstreamTls } from './transport/transport.js'
 import { undiciTransport } from './transport/undici.js'
 import type { UpstreamRequest, UpstreamResponse } from './types.js'
@@ -13,10 +15,14 @@ export interface EndpointOptions {
   tls?: UpstreamTls | undefined
   /** `preserve` sends the client's Host, `rewrite` the endpoint's own, anything else is sent as it is. */
   host: string
-  timeouts: { connect: number; response: number; body: number; idle: number }
+  /** `ping` is for HTTP/2 (default 10,000). */
+  timeouts: { connect: number; response: number; body: number; idle: number; ping?: number }
   connections: number
   queue: number
-  transport: 'http1' | 'undici'
+  /** HTTP/2: requests at once on a connection (default 100). */
+  streams?: number
+  /** `auto` is HTTP/2 where TLS chooses it, `http2` without that question. */
+  transport: 'http1' | 'http2' | 'auto' | 'undici'
   /** Tells it whose request comes, in front of each connection; a connection serves one client's alone then. */
   proxyProtocol?: 1 | 2 | false | undefined
   /** The name of the service at this address, for Host (`rewrite`) and TLS; that of the url when left out. */
@@ -57,6 +63,8 @@ const nobody: EndpointOwner = { blocked() {}, unblocked() {}, postponed() {}, ch
 
 /** More than there can be. Infinity would be a number of its own in the heap, and each pick would have to go there. */
 export const unlimited = 2 ** 31 - 1
+
+const transports = { http1, http2, auto, undici: undiciTransport }
 
 /** One address of an upstream, with its own connections. */
 export class Endpoint {
@@ -118,9 +126,11 @@ export class Endpoint {
       idleTimeout: timeouts.idle,
       connections: options.connections,
       queue: options.queue,
-      headLimit: 65_536
+      headLimit: 65_536,
+      streams: options.streams ?? 100,
+      pingTimeout: timeouts.ping ?? 10_000
     }
-    this.#transport = options.transport === 'undici' ? undiciTransport(transportOptions) : http1(transportOptions)
+    this.#transport = transports[options.transport](transportOptions)
   }
 
   /** Nothing blocks it, and it is not being drained. */

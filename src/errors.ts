@@ -56,7 +56,12 @@ export const errors = {
     'The header of the answer is larger than allowed.'
   ],
   GTW_ERR_UPGRADE: [502, 'http_upgrade_failed', 'The upstream switched to a protocol that was not asked for.'],
-  GTW_ERR_DEADLINE: [504, 'http_response_timeout', 'The request was not answered within its deadline.']
+  GTW_ERR_DEADLINE: [504, 'http_response_timeout', 'The request was not answered within its deadline.'],
+  GTW_ERR_CLIENT_DEADLINE: [
+    504,
+    'http_response_timeout',
+    'The request was not answered within the time its client gave it.'
+  ]
 } as const satisfies Record<string, readonly [status: number, proxyStatus: string, sentence: string]>
 
 export type ErrorCode = keyof typeof errors

@@ -10,6 +10,7 @@ import { Call, discard } from './call.js'
 import type { ClientRequest, ClientResponse } from './client.js'
 import { GatewayError } from './errors.js'
 import { scopeOf } from './filters.js'
+import { grpcTimeout } from './grpc.js'
 import { addBody } from './request-body.js'
 import { normalTarget, type Paths } from './target.js'
 import { reset, tunnel } from './tunnel.js'
@@ -51,12 +52,16 @@ class ForwardedCall extends Call {
     this.send = send
   }
 
-  /** Gives the call up after a while, unless the answer has ended or the connection was switched before. */
-  expireAfter(duration: number): void {
+  /**
+   * Gives the call up after a while, unless the answer has ended or the connection was switched before.
+   * @param own it is the client's deadline, which says nothing about the endpoint
+   */
+  expireAfter(duration: number, own: boolean): void {
     this.#deadline = setTimeout(() => {
       const { hasBody, complete } = this.client.raw as ClientRequest
       // Whose fault it is: a client's that is still sending.
-      this.abort(new GatewayError(hasBody && !complete ? 'GTW_ERR_REQUEST_TIMEOUT' : 'GTW_ERR_DEADLINE'))
+      const late = hasBody && !complete ? 'GTW_ERR_REQUEST_TIMEOUT' : 'GTW_ERR_DEADLINE'
+      this.abort(new GatewayError(own ? 'GTW_ERR_CLIENT_DEADLINE' : late))
     }, duration)
     this.reply.raw.once('close', () => this.settle())
   }
@@ -129,15 +134,18 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts, idField
     const response = call.response as UpstreamResponse
     const { body, headers, socket, statusMessage, trailers } = response
     const raw = call.client.raw as ClientRequest
-    if (socket !== undefined) {
+    if (socket !== undefined && raw.accepts(headers)) {
       call.settle()
       reply.hijack()
       const answer = { statusMessage, headers: reply.getHeaders() as OutgoingHttpHeaders }
       tunnel(raw, reply.raw as unknown as ClientResponse, socket, answer, timeouts.tunnel)
-    } else if (raw.multiplexed && raw.upgrade && response.statusCode < 300) {
+    } else if (socket !== undefined || (raw.multiplexed && raw.upgrade && response.statusCode < 300)) {
       // RFC 8441 §5: to the client, any 2xx would be the switch that it asked for.
       call.retract()
-      const detail = `answered ${response.statusCode} instead of switching`
+      const detail =
+        socket === undefined
+          ? `answered ${response.statusCode} instead of switching`
+          : 'answered with a wrong Sec-WebSocket-Accept'
       void reply.send(new GatewayError('GTW_ERR_UPGRADE', { detail }))
     } else if (!Buffer.isBuffer(body)) {
       // A hook may put a stream of its own between: fields behind the body are added before any of them can end.
@@ -168,7 +176,12 @@ export function addForward(app: FastifyInstance, { via, paths, timeouts, idField
     if (idField !== false) call.headers[idField] = request.id
     if (raw.oddType !== undefined) call.headers['content-type'] = raw.oddType
     if (raw.hasBody) addBody(call, raw)
-    if (timeouts.request > 0) call.expireAfter(timeouts.request)
+    const given = request.headers['grpc-timeout']
+    const own = given === undefined ? 0 : grpcTimeout(given as string)
+    if (own > 0 && (timeouts.request === 0 || own < timeouts.request)) call.expireAfter(own, true)
+    else if (timeouts.request > 0) call.expireAfter(timeouts.request, false)
+    // It may have left while a hook took its time.
+    if (this.raw.destroyed) call.abort(new GatewayError('GTW_ERR_CLIENT_GONE'))
     return this.from(source, hooks)
   })
 }

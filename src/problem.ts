@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientRequest, ClientSocket } from './client.js'
 import { errors, GatewayError } from './errors.js'
+import { grpcType, sendStatus } from './grpc.js'
 import type { Mask } from './logs/redact.js'
 import { attemptsOf } from './logs.js'
 
@@ -66,8 +67,14 @@ export interface Problem {
   detail: string
 }
 
-/** RFC 9457 problem+json, or a small page for a browser. */
-export function sendProblem(request: FastifyRequest, reply: FastifyReply, { status, code, detail }: Problem): void {
+/** RFC 9457 problem+json, a small page for a browser, or the status of a gRPC call. */
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): void {
+  const { status, code, detail } = problem
+  const grpc = grpcType(request.headers['content-type'])
+  if (grpc !== undefined) {
+    sendStatus(reply, grpc, problem)
+    return
+  }
   const title = STATUS_CODES[status] ?? 'Error'
   reply.code(status)
   if (prefersHtml(request.headers.accept)) {

@@ -102,6 +102,12 @@ export class Upstream extends EventEmitter<UpstreamEvents> {
     return pending
   }
 
+  /** Requests share connections (HTTP/2), so that one may be refused of which a part was read. */
+  get multiplexed(): boolean {
+    const { transport } = this.#settings
+    return transport === 'http2' || transport === 'auto'
+  }
+
   find(url: string): Endpoint | undefined {
     return this.#endpoints.get(url)
   }

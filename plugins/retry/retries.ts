@@ -51,7 +51,8 @@ export class Retries {
   run(): Promise<UpstreamResponse> {
     const { deadline, body: limit } = this.#plan.options
     const body = this.#body
-    if (body instanceof Readable && this.#plan.repeats(this.#request)) {
+    // Whatever the method, a stream of HTTP/2 may be refused while its body is being sent.
+    if (body instanceof Readable && (this.#plan.repeats(this.#request) || this.#place.upstream.multiplexed)) {
       const declared = this.#request.headers['content-length']
       const length = declared === undefined ? undefined : Number(declared)
       if (length === undefined ? limit > 0 : length <= limit) this.#replay = new Replay(body, limit, length)

@@ -15,8 +15,9 @@ import { options } from './options.js'
  */
 export default plugin({ name: 'upstream', options, required: ['endpoints'] }, (app, given) => {
   const { endpoints, spill, panic, tls, ...shared } = given
-  if (given.proxyProtocol && given.transport === 'undici') {
-    throw new OptionsError(`upstream: option proxyProtocol is ${given.proxyProtocol}, but transport undici has none`)
+  if (given.proxyProtocol && given.transport !== 'http1') {
+    const { proxyProtocol, transport } = given
+    throw new OptionsError(`upstream: option proxyProtocol is ${proxyProtocol}, but transport ${transport} has none`)
   }
   const { pins, verifyName, servername, rejectUnauthorized, reload, ...secrets } = tls
   if (pins !== undefined && !rejectUnauthorized && given.transport === 'undici') {

@@ -45,7 +45,11 @@ export const options = Type.Object({
       connect: time(3_000, 'Until a connection (and its TLS) stands.'),
       response: time(60_000, 'Until the header of the answer.'),
       body: time(60_000, 'Without a byte of its body.'),
-      idle: time(30_000, 'How long an idle connection is kept.')
+      idle: time(30_000, 'How long an idle connection is kept.'),
+      ping: time(
+        10_000,
+        'HTTP/2: silence on a connection with requests until it is asked by PING, and time for its answer.'
+      )
     },
     { default: {}, description: 'Deadlines towards the endpoints in milliseconds; 0 switches one off.' }
   ),
@@ -59,6 +63,11 @@ export const options = Type.Object({
     default: false,
     description:
       'Tells the endpoint whose request comes, in front of each connection; a connection serves one client’s requests then.'
+  }),
+  streams: Type.Integer({
+    minimum: 1,
+    default: 100,
+    description: 'HTTP/2: requests at once on a connection, where the endpoint takes so many.'
   }),
   tls: Type.Object(
     {
@@ -88,8 +97,9 @@ export const options = Type.Object({
     },
     { default: {}, description: 'For https, as node:tls takes it; certificates are verified by default.' }
   ),
-  transport: Type.Union([Type.Literal('http1'), Type.Literal('undici')], {
+  transport: Type.Union([Type.Literal('http1'), Type.Literal('http2'), Type.Literal('auto'), Type.Literal('undici')], {
     default: 'http1',
-    description: 'The HTTP client; `undici` is there to compare with, and has no upgrades.'
+    description:
+      'HTTP/1.1; HTTP/2 and nothing else; `auto`: for https what the endpoint chooses, else HTTP/1.1. `undici` is there to compare with.'
   })
 })

@@ -8,10 +8,11 @@ import { connect, connectError, placeOf } from './connect.js'
 import type { Parser } from './parser.js'
 import { proxyHeader } from './proxy-header.js'
 import { Reader, type ReaderOwner } from './reader.js'
-import { Sender, type SenderOwner } from './sender.js'
+import { Sender } from './sender.js'
 import { shared } from './slabs.js'
 import { isRefusal, tlsReason } from './tls-reason.js'
 import type { TransportOptions } from './transport.js'
+import type { UploadOwner } from './upload.js'
 
 /** One request under way, and who waits for its answer. */
 export interface Exchange {
@@ -50,7 +51,7 @@ const expectTimeout = 1_000
 /** A body up to this size travels with its head in one buffer. */
 const smallBody = 16_384
 /** One connection to the endpoint: serves one exchange after the other (RFC 9112 §9.3), never pipelined. */
-export class Connection implements ReaderOwner, SenderOwner {
+export class Connection implements ReaderOwner, UploadOwner {
   /** In the pool's time; 0 for none. */
   deadline: number
   /** Whose connection it was announced for (the PROXY protocol), and so the only one whose requests it serves. */

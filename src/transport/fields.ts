@@ -39,6 +39,9 @@ const essential = new Set(
   )
 )
 
+/** The same by name, for answers whose names are strings already. */
+const kinds = new Map<string, Kind>()
+
 const slots = 512
 const table: (Field | undefined)[] = new Array<Field | undefined>(slots).fill(undefined)
 
@@ -64,6 +67,7 @@ function hashOf(bytes: Uint8Array): number {
 function know(name: string, kind: Kind): void {
   const bytes = Uint8Array.from(name, char => char.charCodeAt(0))
   const slot = hashOf(bytes) & (slots - 1)
+  kinds.set(name, kind)
   table[slot] = { name, bytes, kind, essential: essential.has(name), stamp: 0, next: table[slot] }
 }
 
@@ -95,6 +99,11 @@ export function fieldAt(buffer: Uint8Array, start: number, end: number, hash: nu
     field = field.next
   }
   return undefined
+}
+
+/** What is done with a field, by its name in lower case. */
+export function kindOf(name: string): Kind | undefined {
+  return kinds.get(name)
 }
 
 /** RFC 9110 §6.5.1: fields that frame, route, authorise or describe a message come before its body or not at all. */

@@ -157,7 +157,7 @@ function essential(name: string): boolean {
 }
 
 /** The number a string of digits stands for, -1 for anything else or more than 2^53-1. */
-function decimal(text: string): number {
+export function decimal(text: string): number {
   if (text.length === 0 || text.length > 16) return -1
   let number = 0
   for (let i = 0; i < text.length; i++) {

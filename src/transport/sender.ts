@@ -1,133 +1,46 @@
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
-import { GatewayError } from '../errors.js'
 import type { UpstreamRequest } from '../types.js'
-import { mayTrail } from './fields.js'
-import { isName, isValue } from './writer.js'
+import { Upload, type UploadOwner } from './upload.js'
+import { chunkedBody } from './writer.js'
 
-/** Who sends a body: told how it goes. */
-export interface SenderOwner {
-  sending(): void
-  sent(): void
-  unsent(error: GatewayError): void
-}
-
-const ignore = () => {}
-
-/** Sends one streamed request body, at the pace of the slower side. */
-export class Sender {
+/** Sends a body over a connection of HTTP/1.1: as it is, or in chunks. */
+export class Sender extends Upload {
   readonly #socket: Socket
-  readonly #body: Readable
-  readonly #request: UpstreamRequest
-  readonly #owner: SenderOwner
-  /** Bytes declared and not yet sent; -1 when the body is sent in chunks. */
-  #left: number
+  readonly #chunked: boolean
 
-  constructor(socket: Socket, request: UpstreamRequest, length: number, owner: SenderOwner) {
+  constructor(socket: Socket, request: UpstreamRequest, length: number, owner: UploadOwner) {
+    super(request, length, owner)
     this.#socket = socket
-    this.#request = request
-    this.#body = request.body as Readable
-    this.#left = length
-    this.#owner = owner
+    this.#chunked = length === chunkedBody
   }
 
-  start(): void {
-    const body = this.#body
-    if (body.readableEnded) {
-      this.#onEnd()
-      return
-    }
-    if (body.destroyed) {
-      this.#onClose()
-      return
-    }
-    // It may fail once nobody here wants it any more, and an error that nobody hears ends the process.
-    body.on('error', ignore)
+  override start(): void {
     this.#socket.on('drain', this.#onDrain)
-    body.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose).on('data', this.#onData)
-    // A stream that was paused before does not flow because somebody listens.
-    body.resume()
+    super.start()
   }
 
-  /** Stops and leaves the body, which belongs to somebody else, as it is. */
-  stop(): void {
+  override stop(): void {
     this.#socket.removeListener('drain', this.#onDrain)
-    this.#body
-      .removeListener('data', this.#onData)
-      .removeListener('end', this.#onEnd)
-      .removeListener('error', this.#onError)
-      .removeListener('close', this.#onClose)
-      .pause()
+    super.stop()
   }
 
-  readonly #onData = (chunk: Buffer | string) => {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-    if (bytes.length === 0) return
+  protected write(bytes: Buffer): boolean {
     const socket = this.#socket
-    let more: boolean
-    if (this.#left >= 0) {
-      this.#left -= bytes.length
-      if (this.#left < 0) {
-        this.#fail('GTW_ERR_INTERNAL', 'the body of the request is longer than its content-length')
-        return
-      }
-      more = socket.write(bytes)
-    } else {
-      socket.cork()
-      socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
-      socket.write(bytes)
-      more = socket.write('\r\n', 'latin1')
-      socket.uncork()
-    }
-    this.#owner.sending()
-    if (!more) this.#body.pause()
+    if (!this.#chunked) return socket.write(bytes)
+    socket.cork()
+    socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
+    socket.write(bytes)
+    const more = socket.write('\r\n', 'latin1')
+    socket.uncork()
+    return more
   }
 
-  readonly #onDrain = () => {
-    this.#owner.sending()
-    this.#body.resume()
+  protected finish(trailers: string[] = []): void {
+    if (!this.#chunked) return
+    let text = '0\r\n'
+    for (let at = 0; at < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`
+    this.#socket.write(`${text}\r\n`, 'latin1')
   }
 
-  readonly #onEnd = () => {
-    if (this.#left > 0) {
-      this.#fail('GTW_ERR_INTERNAL', 'the body of the request is shorter than its content-length')
-      return
-    }
-    this.stop()
-    if (this.#left < 0) this.#socket.write(`0\r\n${this.#trailers()}\r\n`, 'latin1')
-    this.#owner.sent()
-  }
-
-  readonly #onError = (error: Error) => {
-    this.stop()
-    // A limit or a deadline of the gateway that ended the body says more than that it ended.
-    this.#owner.unsent(
-      error instanceof GatewayError
-        ? error
-        : new GatewayError('GTW_ERR_CLIENT_GONE', { detail: 'the body of the request failed', cause: error })
-    )
-  }
-
-  readonly #onClose = () => {
-    const error = this.#body.errored
-    if (error) this.#onError(error)
-    else this.#fail('GTW_ERR_CLIENT_GONE', 'the body of the request ended before it was complete')
-  }
-
-  #fail(code: 'GTW_ERR_INTERNAL' | 'GTW_ERR_CLIENT_GONE', detail: string): void {
-    this.stop()
-    this.#owner.unsent(new GatewayError(code, { detail }))
-  }
-
-  #trailers(): string {
-    const fields = this.#request.trailers?.()
-    if (fields === undefined) return ''
-    let text = ''
-    for (const name of Object.keys(fields)) {
-      const value = fields[name]
-      if (value === undefined || !isName(name) || !mayTrail(name)) continue
-      for (const line of Array.isArray(value) ? value : [value]) if (isValue(line)) text += `${name}: ${line}\r\n`
-    }
-    return text
-  }
+  readonly #onDrain = (): void => this.drained()
 }

@@ -33,14 +33,18 @@ export interface TransportOptions {
   queue: number
   /** Bytes of an answer's head. Default 65,536. */
   headLimit: number
+  /** HTTP/2: requests at once on a connection, if the upstream takes so many. Default 100. */
+  streams: number
+  /** HTTP/2: silence on a connection with requests before it is asked by PING, and time for its answer. Default 10,000. */
+  pingTimeout: number
 }
 
 export interface TransportStatistics {
   /** Connections made since the start. */
   opened: number
-  /** Requests sent on a connection that had served another. */
+  /** Requests sent on a connection that had been given another before. */
   reused: number
-  /** Connections now in use, idle, and requests waiting for one. */
+  /** Connections with a request (HTTP/2: with one or more) or being made, those without, and requests waiting for one. */
   busy: number
   idle: number
   waiting: number

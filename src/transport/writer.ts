@@ -7,7 +7,7 @@ import { tokenByte } from './fields.js'
 export const chunkedBody = -1
 export const noBody = -2
 
-function refuse(detail: string): GatewayError {
+export function refuse(detail: string): GatewayError {
   return new GatewayError('GTW_ERR_INTERNAL', { detail, unsent: true })
 }
 
@@ -83,7 +83,7 @@ export function head(request: UpstreamRequest, basePath: string, host: string | 
   return `${text}\r\n`
 }
 
-function isToken(text: string): boolean {
+export function isToken(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (!tokenByte[text.charCodeAt(i)]) return false
   return text.length > 0
 }
@@ -106,7 +106,7 @@ export function isValue(text: string): boolean {
   return true
 }
 
-function isPath(text: string): boolean {
+export function isPath(text: string): boolean {
   if (text.charCodeAt(0) !== 47) return text === '*'
   for (let i = 1; i < text.length; i++) {
     const char = text.charCodeAt(i)

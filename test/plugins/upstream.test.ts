@@ -141,18 +141,21 @@ const mistakes: [options: object, message: string][] = [
   ],
   [
     { endpoints: ['http://a'], timeouts: { conect: 1 } },
-    'there is no option timeouts.conect; the options of timeouts are connect, response, body, idle'
+    'there is no option timeouts.conect; the options of timeouts are connect, response, body, idle, ping'
   ],
   [{ endpoints: ['http://a'], connections: 0 }, 'option connections is 0, but must be a whole number, at least 1'],
   [{ endpoints: ['http://a'], queue: '5' }, 'option queue is "5", but must be a whole number, at least 0'],
-  [{ endpoints: ['http://a'], transport: 'h3' }, 'option transport is "h3", but must be "http1" or "undici"'],
+  [
+    { endpoints: ['http://a'], transport: 'h3' },
+    'option transport is "h3", but must be "http1" or "http2" or "auto" or "undici"'
+  ],
   [
     { endpoints: ['http://a'], tls: { minVersion: 'TLSv1' } },
     'option tls.minVersion is "TLSv1", but must be "TLSv1.2" or "TLSv1.3"'
   ],
   [
     { endpoints: ['http://a'], weight: 1 },
-    'there is no option weight; the options are endpoints, spill, panic, host, timeouts, connections, queue, proxyProtocol, tls, transport'
+    'there is no option weight; the options are endpoints, spill, panic, host, timeouts, connections, queue, proxyProtocol, streams, tls, transport'
   ]
 ]
 

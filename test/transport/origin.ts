@@ -89,6 +89,8 @@ export function options(port: number, more: Partial<TransportOptions> = {}): Tra
     connections: 1_024,
     queue: 1_024,
     headLimit: 65_536,
+    streams: 100,
+    pingTimeout: 10_000,
     ...more
   }
 }
