@@ -8,7 +8,7 @@ import t from 'tap'
 import { bare } from './bare.js'
 
 const directory = fileURLToPath(new URL('.', import.meta.url))
-t.jobs = 2
+t.jobs = 3
 for (const file of readdirSync(directory, { encoding: 'utf8', recursive: true }).sort()) {
   if (!file.endsWith('.test.js')) continue
   const [command, args] = bare(['--enable-source-maps', directory + file])
