@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http'
 import { WebSocket } from 'ws'
+import { Http2Client } from './http2-client.js'
 
 export interface Count {
   requests: number
@@ -11,9 +12,10 @@ export interface Count {
   failures: string[]
 }
 
-/** Keep-alive connections, one-request connections, slow requests and a WebSocket, all at once. */
+/** Keep-alive connections, one-request connections, HTTP/2, slow requests and a WebSocket, all at once. */
 export class Clients {
   readonly #port: number
+  readonly #http2: Http2Client
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 })
   readonly #timer: NodeJS.Timeout
   readonly #interval: number
@@ -28,6 +30,7 @@ export class Clients {
 
   constructor(port: number, rate: number) {
     this.#port = port
+    this.#http2 = new Http2Client(port)
     this.#interval = 1_000 / rate
     this.#timer = setInterval(() => this.#send(), 1)
     this.#talk()
@@ -47,6 +50,8 @@ export class Clients {
     await Promise.all(this.#pending)
     this.#socket?.terminate()
     this.#agent.destroy()
+    this.#http2.close()
+    this.#count.connections += this.#http2.connections
     return this.#count
   }
 
@@ -58,7 +63,7 @@ export class Clients {
     }
   }
 
-  /** Every tenth over a connection of its own, every seventh slow. */
+  /** Every third over HTTP/2, every tenth of the others over a connection of its own, every seventh slow. */
   #ask(id: number): Promise<void> {
     const agent = id % 10 === 0 ? false : this.#agent
     const path = id % 7 === 0 ? '/slow' : '/'
@@ -69,6 +74,16 @@ export class Clients {
         if (this.#count.requests >= this.#until) this.#onServed?.()
         resolve()
       }
+      const judge = (status: number | undefined, text: string) => {
+        settle(status === 200 && text === 'served' ? undefined : `${status} ${text}`)
+      }
+      if (id % 3 === 0) {
+        this.#http2.ask(path).then(
+          ({ status, text }) => judge(status, text),
+          error => settle(`over HTTP/2: ${error}`)
+        )
+        return
+      }
       const asked = request({ host: '127.0.0.1', port: this.#port, path, agent }, response => {
         let text = ''
         response.setEncoding('utf8')
@@ -76,9 +91,7 @@ export class Clients {
           text += chunk
         })
         response.on('error', error => settle(String(error)))
-        response.on('end', () => {
-          settle(response.statusCode === 200 && text === 'served' ? undefined : `${response.statusCode} ${text}`)
-        })
+        response.on('end', () => judge(response.statusCode, text))
       })
       asked.on('socket', () => {
         if (!asked.reusedSocket) this.#count.connections++
