@@ -81,27 +81,6 @@ for (const length of ['100', undefined]) {
   )
 }
 
-t.test('a hook that waits learns that the stream was reset', async t => {
-  let heard = false
-  const { client, requests } = await world(t, {
-    define: app => {
-      app.addHook('onRequest', async request => {
-        if (request.url !== '/') return
-        await new Promise(resolve => request.raw.once('close', resolve))
-        heard = true
-      })
-    }
-  })
-  const stream = client.request()
-  stream.on('error', () => {})
-  await once(stream, 'ready')
-  setImmediate(() => stream.close(NGHTTP2_CANCEL))
-  await becomes(() => requests().length === 1)
-  t.match(requests()[0], { status: 499 })
-  await becomes(() => heard)
-  t.equal((await ask(client, '/next')).status, 200)
-})
-
 t.test('a client that is gone in the middle of a frame leaves nothing', async t => {
   const { app, raw, client } = await frames(t)
   client.destroy()
