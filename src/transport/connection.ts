@@ -403,3 +403,8 @@ export function gone(reason: Error | undefined): GatewayError {
   if (reason instanceof GatewayError) return reason
   return new GatewayError('GTW_ERR_CLIENT_GONE', reason === undefined ? {} : { cause: reason })
 }
+
+/** Why a request is not sent that comes when its transport has closed. */
+export function shut(): GatewayError {
+  return new GatewayError('GTW_ERR_NO_ENDPOINT', { detail: 'the transport is closed', unsent: true })
+}

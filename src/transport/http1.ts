@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.js'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
-import { Connection, clientOf, type Exchange, gone, type Owner } from './connection.js'
+import { Connection, clientOf, type Exchange, gone, type Owner, shut } from './connection.js'
 import type { Transport, TransportOptions, TransportStatistics } from './transport.js'
 import { framing, head } from './writer.js'
 
@@ -182,8 +182,4 @@ class Pool implements Transport, Owner {
     this.#timer = undefined
     if (this.#closing !== undefined) this.#onClosed?.()
   }
-}
-
-function shut(): GatewayError {
-  return new GatewayError('GTW_ERR_NO_ENDPOINT', { detail: 'the transport is closed', unsent: true })
 }

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.js'
 import { HTTP_1_1_REQUIRED } from '../http2/frames.js'
 import { clientDefaults, type SessionOptions } from '../http2/options.js'
 import type { UpstreamRequest, UpstreamResponse } from '../types.js'
-import { gone } from './connection.js'
+import { gone, shut } from './connection.js'
 import { type ConnectionOwner, Http2Connection } from './http2-connection.js'
 import { type Carrier, Exchange, type ExchangeOwner } from './http2-exchange.js'
 import { fieldsOf } from './http2-head.js'
@@ -316,10 +316,6 @@ export class Http2Pool implements Transport, ConnectionOwner, ExchangeOwner {
     this.#timer = undefined
     if (this.#closing !== undefined) this.#onClosed?.()
   }
-}
-
-function shut(): GatewayError {
-  return new GatewayError('GTW_ERR_NO_ENDPOINT', { detail: 'the transport is closed', unsent: true })
 }
 
 function destroyed(): GatewayError {
