@@ -10,6 +10,7 @@ export { beforeListen, closeBeside, listenBeside, type Where } from './listeners
 export { note } from './logs/note.js'
 export { Memory } from './memory.js'
 export { isIdempotent } from './method.js'
+export { type Nearest, type NearestOptions, nearest } from './nearest.js'
 export { checkOptions } from './options.js'
 export { type PluginDefinition, type PluginOptions, plugin, type Registration, registrationsOf } from './plugin.js'
 export { roundRobin } from './round-robin.js'
