@@ -22,12 +22,16 @@ export class Attempt implements UpstreamRequest {
   preferred: Endpoint | undefined
   aborted: boolean
   onAbort: ((reason: Error) => void) | undefined = undefined
-  readonly #call: UpstreamRequest
+  /** Undefined when interim answers are for nobody. */
+  readonly #call: UpstreamRequest | undefined
   #controller: AbortController | undefined = undefined
   #reason: Error | undefined = undefined
 
-  /** @param body the call's own unless another is given; a Readable can be read by one attempt alone */
-  constructor(call: UpstreamRequest, body: Readable | Buffer | undefined = call.body) {
+  /**
+   * @param body the call's own unless another is given; a Readable can be read by one attempt alone
+   * @param apart it is made behind the call's back, and goes on when that has been answered: what it tries is not noted there
+   */
+  constructor(call: UpstreamRequest, body: Readable | Buffer | undefined = call.body, apart = false) {
     this.client = call.client
     this.method = call.method
     this.path = call.path
@@ -35,18 +39,18 @@ export class Attempt implements UpstreamRequest {
     this.body = body
     this.trailers = call.trailers
     this.upgrade = call.upgrade
-    this.attempts = call.attempts
+    this.attempts = apart ? [] : call.attempts
     this.preferred = call.preferred
-    this.aborted = call.aborted
-    this.#call = call
+    this.aborted = !apart && call.aborted
+    this.#call = apart ? undefined : call
   }
 
   get onInterim(): UpstreamRequest['onInterim'] {
-    return this.#call.onInterim
+    return this.#call?.onInterim
   }
 
   set onInterim(handler: UpstreamRequest['onInterim']) {
-    this.#call.onInterim = handler
+    if (this.#call !== undefined) this.#call.onInterim = handler
   }
 
   get signal(): AbortSignal {

@@ -57,6 +57,7 @@ export const errors = {
   ],
   GTW_ERR_UPGRADE: [502, 'http_upgrade_failed', 'The upstream switched to a protocol that was not asked for.'],
   GTW_ERR_DEADLINE: [504, 'http_response_timeout', 'The request was not answered within its deadline.'],
+  GTW_ERR_NOT_CACHED: [504, 'http_request_denied', 'There is no stored answer, and the request wants no other.'],
   GTW_ERR_CLIENT_DEADLINE: [
     504,
     'http_response_timeout',

@@ -173,9 +173,9 @@ function answered(send: Send): Send {
 }
 
 /** Only who wants to know the time pays for the clock. */
-function begin({ client }: UpstreamRequest): void {
+function begin({ attempts, client }: UpstreamRequest): void {
   const call = (client?.raw as ClientRequest | undefined)?.call
-  if (call?.timed) call.begun = performance.now()
+  if (call?.timed && call.attempts === attempts) call.begun = performance.now()
 }
 
 /** The end of every chain: pick an endpoint, and send to it through the endpoint filters. */

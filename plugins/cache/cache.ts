@@ -1,0 +1,413 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { Attempt, GatewayError, note, type Send, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
+import { discard } from '../retry/index.js'
+import { Admission } from './admission.js'
+import { isConditional } from './conditions.js'
+import { type Counts, newCounts } from './counts.js'
+import { type Directives, none, requested } from './directives.js'
+import type { Head } from './head.js'
+import { alsoInvalidated, invalidates } from './invalidation.js'
+import { Keeper } from './keeper.js'
+import { urlOf } from './key.js'
+import type { CacheOptions } from './options.js'
+import { assemble } from './parts-answer.js'
+import { PendingRequests } from './pending.js'
+import type { Plan } from './plan.js'
+import { Purges } from './purges.js'
+import { type Found, Records } from './records.js'
+import { freshFor, reuse, standsIn } from './reuse.js'
+import { serve, type Whole } from './serve.js'
+import { type Forward, Status, withStatus } from './status.js'
+import type { Store, Stored } from './stores/store.js'
+import { canValidate, conditional, headMatches, isAbout, selected, unconditional } from './validation.js'
+import { type VariantRules, Variants } from './variants.js'
+
+export interface CacheSetting {
+  store: Store
+  options: CacheOptions
+  variants: VariantRules
+  log: FastifyBaseLogger
+  /** Milliseconds since the epoch that only grow. */
+  now(): number
+}
+
+/** Requests that are revalidated at the same time behind their clients' backs. */
+const mostBackground = 256
+
+/** Failures that a stale answer may stand in for (RFC 5861 §4). */
+const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
+
+/** A shared cache (RFC 9111) in front of what comes behind it. */
+export class Cache {
+  readonly store: Store
+  readonly counts: Counts = newCounts()
+  readonly purges = new Purges()
+  readonly pending = new PendingRequests()
+  readonly records: Records
+  readonly #keeper: Keeper
+  readonly #status: Status
+  readonly #tells: boolean
+  readonly #log: FastifyBaseLogger
+  readonly #now: () => number
+  /** Revalidations that no client waits for, by key. */
+  readonly #background = new Map<string, { attempt: Attempt; done: Promise<void> }>()
+  #closed = false
+
+  constructor({ store, options, variants: rules, log, now }: CacheSetting) {
+    const variants = new Variants(rules)
+    this.store = store
+    this.#log = log
+    this.#now = now
+    this.#status = new Status(options.name)
+    this.#tells = options.status
+    const failed = (error: unknown) => this.#failed(error)
+    this.records = new Records({ store, variants, purges: this.purges, failed })
+    this.#keeper = new Keeper({
+      store,
+      records: this.records,
+      variants,
+      purges: this.purges,
+      admission: new Admission(options.admitAfter),
+      options,
+      counts: this.counts,
+      ended: pending => this.pending.end(pending),
+      failed
+    })
+  }
+
+  /** Answers a request, from the store where that is allowed. */
+  answer(request: UpstreamRequest, next: Send, plan: Plan): Promise<UpstreamResponse> {
+    const { method, headers } = request
+    if (request.upgrade !== undefined) return next(request)
+    if (method !== 'GET' && method !== 'HEAD') return this.#other(request, next, plan)
+    // RFC 9110 §9.3.1: the content of a GET "has no generally defined semantics", and so no place in a key.
+    const key = request.body !== undefined || plan.rules.bypass?.(request) ? undefined : plan.keyOf(request)
+    if (key === undefined) return this.#pass(request, next, 'bypass')
+    const wanted = requested(headers)
+    const found = this.records.find(key, headers)
+    return found instanceof Promise
+      ? found.then(one => this.#decide(request, next, plan, key, wanted, one))
+      : this.#decide(request, next, plan, key, wanted, found)
+  }
+
+  /** Ends what goes on behind the backs of clients. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const reason = new GatewayError('GTW_ERR_CLIENT_GONE', { detail: 'the gateway closes' })
+    for (const { attempt } of this.#background.values()) attempt.abort(reason)
+    await Promise.all([...this.#background.values()].map(({ done }) => done))
+    await this.store.close()
+  }
+
+  /** Removes what is stored for a key, in all its variants, and keeps out what is on its way. */
+  invalidate(key: string): void | Promise<void> {
+    this.pending.invalidate(key)
+    try {
+      return this.records.settle(this.store.delete(key))
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #decide(
+    request: UpstreamRequest,
+    next: Send,
+    plan: Plan,
+    key: string,
+    wanted: Directives,
+    found: Found | undefined
+  ): Promise<UpstreamResponse> {
+    const stored = found?.answer
+    if (stored !== undefined) {
+      const now = this.#now()
+      const use = reuse(stored.meta, wanted, now, plan.rules.ignoreReload)
+      if (use === 'fresh' || use === 'stale' || use === 'refresh') {
+        const response = serve(request, stored, now)
+        if (response !== undefined) {
+          if (use === 'refresh') this.#refresh(request, next, plan, key, found as Found)
+          return Promise.resolve(this.#hit(request, response, stored.meta, now, use === 'fresh' ? 'hit' : 'stale'))
+        }
+      }
+      if (!wanted.onlyIfCached) {
+        const why = use === 'requested' ? 'request' : use === 'expired' ? 'stale' : 'miss'
+        return this.#ask(request, next, plan, key, wanted, found, why)
+      }
+    } else if (found?.parts !== undefined && this.#mayServeParts(request, found.parts.head, wanted, plan)) {
+      const { parts } = found
+      return Promise.resolve(assemble(request, parts, this.records, this.#now())).then(response =>
+        response === undefined
+          ? this.#ask(request, next, plan, key, wanted, undefined, 'partial')
+          : this.#hit(request, response, parts.head, this.#now(), 'hit')
+      )
+    }
+    // RFC 9111 §5.2.1.7: "a cache SHOULD either respond using a stored response consistent with the other constraints of the
+    // request or respond with a 504 (Gateway Timeout) status code."
+    if (wanted.onlyIfCached) return Promise.reject(new GatewayError('GTW_ERR_NOT_CACHED'))
+    const why = found?.index === undefined ? 'uri-miss' : 'vary-miss'
+    return this.#ask(request, next, plan, key, wanted, found, why)
+  }
+
+  #mayServeParts(request: UpstreamRequest, head: Head, wanted: Directives, plan: Plan): boolean {
+    return request.method === 'GET' && reuse(head, wanted, this.#now(), plan.rules.ignoreReload) === 'fresh'
+  }
+
+  #hit(
+    request: UpstreamRequest,
+    response: UpstreamResponse,
+    head: Head,
+    now: number,
+    how: 'hit' | 'stale' | 'error' | 'revalidated'
+  ): UpstreamResponse {
+    this.counts[how]++
+    const { body } = response
+    if (Buffer.isBuffer(body)) this.counts.bytes += body.length
+    note(request.client, 'cache', how)
+    if (how !== 'revalidated') {
+      const ttl = Math.floor(freshFor(head, now) / 1_000)
+      this.#tell(response, this.#tells ? this.#status.hit(ttl, how === 'error' ? 'stale-if-error' : undefined) : '')
+    }
+    return response
+  }
+
+  /** What the cache has no part in. */
+  async #pass(request: UpstreamRequest, next: Send, why: Forward): Promise<UpstreamResponse> {
+    this.counts.bypass++
+    note(request.client, 'cache', 'bypass')
+    const response = await next(request)
+    this.#tell(response, this.#tells ? this.#status.forwarded(why, {}) : '')
+    return response
+  }
+
+  #tell(response: UpstreamResponse, status: string): void {
+    if (status !== '') response.headers['cache-status'] = withStatus(response.headers['cache-status'], status)
+  }
+
+  /** Methods other than GET and HEAD: what they change is not in store any more. */
+  async #other(request: UpstreamRequest, next: Send, plan: Plan): Promise<UpstreamResponse> {
+    this.counts.bypass++
+    note(request.client, 'cache', 'bypass')
+    const { method } = request
+    const requestTime = this.#now()
+    const response = await next(request)
+    const { statusCode, headers } = response
+    if (!invalidates(method, statusCode)) {
+      this.#tell(response, this.#tells ? this.#status.forwarded('method', {}) : '')
+      return response
+    }
+    const key = plan.keyOf(request)
+    const url = urlOf(request.client)
+    const keys = key === undefined ? [] : [key]
+    for (const also of alsoInvalidated(url, headers)) keys.push(...keysOf(also, url, key))
+    // Who asks once this has been answered gets what is new.
+    await Promise.all(keys.map(one => this.invalidate(one)))
+    let stored = false
+    if (key !== undefined && method === 'POST') {
+      const pending = this.pending.begin(key, requestTime)
+      const arrived = { key, pending, requestTime, responseTime: this.#now(), wanted: requested(request.headers), plan }
+      stored = this.#keeper.keepPost(request, response, arrived) === 'stored'
+    }
+    this.#tell(response, this.#tells ? this.#status.forwarded('method', { stored }) : '')
+    return response
+  }
+
+  /** Asks the upstream, and stores what may be stored. @param found what is stored, and cannot be used as it is */
+  async #ask(
+    request: UpstreamRequest,
+    next: Send,
+    plan: Plan,
+    key: string,
+    wanted: Directives,
+    found: Found | undefined,
+    why: Forward
+  ): Promise<UpstreamResponse> {
+    const { headers } = request
+    // RFC 9110 §13.1.1, §13.1.4: whether these hold is the origin's to say.
+    if (headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined) {
+      return this.#pass(request, next, why)
+    }
+    const stale = found?.answer
+    const { attempt, validates } = question(request, found)
+    request.onAbort = reason => attempt.abort(reason)
+    const requestTime = this.#now()
+    const pending = this.pending.begin(key, requestTime)
+    let response: UpstreamResponse
+    try {
+      response = await next(attempt)
+    } catch (error) {
+      this.pending.end(pending)
+      const standIn = request.aborted ? undefined : this.#standIn(request, stale, wanted)
+      if (standIn === undefined) throw error
+      this.#log.debug({ err: error }, 'cache: a stale answer stands in for an error')
+      return standIn
+    }
+    if (failures.has(response.statusCode)) {
+      const standIn = this.#standIn(request, stale, wanted)
+      if (standIn !== undefined) {
+        this.pending.end(pending)
+        discard(response)
+        return standIn
+      }
+    }
+    const arrived = { key, pending, requestTime, responseTime: this.#now(), wanted, plan }
+    if (validates && response.statusCode === 304) {
+      const whole = await this.#freshened(response, found as Found)
+      if (whole === undefined) {
+        // It is about something that is not there any more.
+        this.pending.end(pending)
+        return this.#ask(request, next, plan, key, wanted, undefined, why)
+      }
+      const fresh = this.#keeper.freshen(request, whole.stored, whole.key, response, arrived)
+      this.pending.end(pending)
+      const answer = serve(request, fresh, arrived.responseTime) as UpstreamResponse
+      // It is this client's, whether or not it is stored.
+      const cookies = response.headers['set-cookie']
+      if (cookies !== undefined) answer.headers['set-cookie'] = cookies
+      this.#tell(answer, this.#tells ? this.#status.forwarded(why, { status: 304, stored: true }) : '')
+      return this.#hit(request, answer, fresh.meta, arrived.responseTime, 'revalidated')
+    }
+    if (request.method === 'HEAD') {
+      this.pending.end(pending)
+      if (stale !== undefined && response.statusCode === 200) {
+        if (headMatches(stale.meta, stale.size, response.headers)) {
+          this.#keeper.freshen(request, stale, (found as Found).key, response, arrived)
+        } else {
+          await this.invalidate(key)
+        }
+      }
+      return this.#missed(request, response, why, undefined, false)
+    }
+    const { response: kept, refused, collapsed } = this.#keeper.keep(request, response, arrived, found)
+    return this.#missed(request, kept, why, refused, collapsed)
+  }
+
+  #missed(
+    request: UpstreamRequest,
+    response: UpstreamResponse,
+    why: Forward,
+    refused: string | undefined,
+    collapsed: boolean
+  ): UpstreamResponse {
+    this.counts[collapsed ? 'collapsed' : 'miss']++
+    note(request.client, 'cache', collapsed ? 'collapsed' : 'miss')
+    if (this.#tells) {
+      const stored = refused === undefined && !collapsed && request.method === 'GET'
+      this.#tell(response, this.#status.forwarded(why, { stored, collapsed, detail: refused }))
+    }
+    return response
+  }
+
+  /** A stale answer in the place of an error, where that is allowed. */
+  #standIn(
+    request: UpstreamRequest,
+    stale: Stored<Head> | undefined,
+    wanted: Directives
+  ): UpstreamResponse | undefined {
+    const now = this.#now()
+    if (stale === undefined || !standsIn(stale.meta, wanted, now)) return undefined
+    const response = serve(request, stale, now)
+    return response === undefined ? undefined : this.#hit(request, response, stale.meta, now, 'error')
+  }
+
+  /** The stored answer that a 304 is about: that which was found, or another variant. */
+  async #freshened(response: UpstreamResponse, found: Found): Promise<{ key: string; stored: Whole } | undefined> {
+    const { answer, index, key } = found
+    const other = index === undefined ? undefined : selected(index, response.headers)
+    if (other !== undefined && other !== key) {
+      const stored = await this.records.get(other)
+      return stored?.meta.kind === 'answer' ? { key: other, stored: stored as Stored<Head> } : undefined
+    }
+    return answer !== undefined && isAbout(answer.meta, response.headers) ? { key, stored: answer } : undefined
+  }
+
+  /** RFC 5861 §3: the client has its answer; a fresh one is fetched for those who come next. */
+  #refresh(request: UpstreamRequest, next: Send, plan: Plan, key: string, found: Found): void {
+    if (this.#background.has(found.key) || this.#background.size >= mostBackground || this.#closed) return
+    const { attempt, validates } = question(request, found, true)
+    const done = this.#revalidate(request, attempt, validates, next, plan, key, found)
+      .catch(error => this.#log.debug({ err: error }, 'cache: a revalidation failed'))
+      .then(() => {
+        this.#background.delete(found.key)
+      })
+    this.#background.set(found.key, { attempt, done })
+  }
+
+  async #revalidate(
+    request: UpstreamRequest,
+    attempt: Attempt,
+    validates: boolean,
+    next: Send,
+    plan: Plan,
+    key: string,
+    found: Found
+  ): Promise<void> {
+    const requestTime = this.#now()
+    const pending = this.pending.begin(key, requestTime)
+    let response: UpstreamResponse
+    try {
+      response = await next(attempt)
+    } catch (error) {
+      this.pending.end(pending)
+      throw error
+    }
+    const arrived = { key, pending, requestTime, responseTime: this.#now(), wanted: none, plan }
+    if (validates && response.statusCode === 304) {
+      const whole = await this.#freshened(response, found)
+      if (whole !== undefined) this.#keeper.freshen(request, whole.stored, whole.key, response, arrived)
+      this.pending.end(pending)
+    } else if (failures.has(response.statusCode)) {
+      this.pending.end(pending)
+      discard(response)
+    } else {
+      // Nobody reads it: a body that is being stored goes on without.
+      const { response: kept } = this.#keeper.keep(attempt, response, arrived, found)
+      if (!Buffer.isBuffer(kept.body)) kept.body.destroy()
+    }
+  }
+
+  #failed(error: unknown): void {
+    // One line for many: an outage is told of with the first request, and counted with all.
+    if (this.counts.failures++ % 1_000 === 0)
+      this.#log.warn({ err: error }, `cache: the store ${this.store.name} failed`)
+  }
+}
+
+/**
+ * What is asked of the upstream: whether what is stored is still good, or for an answer that can be stored, which is one
+ * without the client's own conditions. A part is asked for as a part.
+ */
+function question(
+  request: UpstreamRequest,
+  found: Found | undefined,
+  apart = false
+): { attempt: Attempt; validates: boolean } {
+  const { headers } = request
+  const attempt = new Attempt(request, undefined, apart)
+  const stale = found?.answer?.meta
+  const validates = stale !== undefined && canValidate(stale)
+  if (apart) attempt.method = 'GET'
+  if (validates) {
+    attempt.headers = conditional(headers, stale, found?.index)
+  } else if (
+    apart ||
+    (attempt.method === 'GET' && (isConditional(headers) || (stale !== undefined && headers.range !== undefined)))
+  ) {
+    attempt.headers = unconditional(headers)
+  }
+  return { attempt, validates }
+}
+
+/** The keys under which another URL may be stored, as a filter has written the path of this one. */
+function keysOf(also: string, url: string, key: string | undefined): string[] {
+  const line = key?.indexOf('\n') ?? -1
+  if (key === undefined || line < 0) return [also]
+  const mapped = rewritten(also, url, key.slice(line))
+  return mapped === undefined ? [also] : [also, also + mapped]
+}
+
+/** A filter that takes away or adds a prefix does so for the other path, too. */
+function rewritten(also: string, url: string, line: string): string | undefined {
+  let same = 0
+  while (same < Math.min(url.length, line.length) && url[url.length - 1 - same] === line[line.length - 1 - same]) same++
+  const before = url.slice(0, url.length - same)
+  return also.startsWith(before) ? line.slice(0, line.length - same) + also.slice(before.length) : undefined
+}
