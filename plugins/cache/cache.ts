@@ -1,5 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { Attempt, GatewayError, note, type Send, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
+import {
+  type Attempt,
+  GatewayError,
+  note,
+  type Send,
+  type UpstreamRequest,
+  type UpstreamResponse
+} from '../../src/index.js'
 import { discard } from '../retry/index.js'
 import { Admission } from './admission.js'
 import { isConditional } from './conditions.js'
@@ -9,6 +16,7 @@ import type { Head } from './head.js'
 import { alsoInvalidated, invalidates } from './invalidation.js'
 import { Keeper } from './keeper.js'
 import { urlOf } from './key.js'
+import { Miss } from './miss.js'
 import type { CacheOptions } from './options.js'
 import { assemble } from './parts-answer.js'
 import { PendingRequests } from './pending.js'
@@ -45,6 +53,7 @@ export class Cache {
   readonly pending = new PendingRequests()
   readonly records: Records
   readonly #keeper: Keeper
+  readonly #options: CacheOptions
   readonly #status: Status
   readonly #tells: boolean
   readonly #log: FastifyBaseLogger
@@ -57,6 +66,7 @@ export class Cache {
     const variants = new Variants(rules)
     this.store = store
     this.#log = log
+    this.#options = options
     this.#now = now
     this.#status = new Status(options.name)
     this.#tells = options.status
@@ -226,7 +236,7 @@ export class Cache {
       return this.#pass(request, next, why)
     }
     const stale = found?.answer
-    const { attempt, validates } = question(request, found)
+    const { attempt, validates } = this.#question(request, found, key, plan)
     request.onAbort = reason => attempt.abort(reason)
     const requestTime = this.#now()
     const pending = this.pending.begin(key, requestTime)
@@ -322,7 +332,7 @@ export class Cache {
   /** RFC 5861 §3: the client has its answer; a fresh one is fetched for those who come next. */
   #refresh(request: UpstreamRequest, next: Send, plan: Plan, key: string, found: Found): void {
     if (this.#background.has(found.key) || this.#background.size >= mostBackground || this.#closed) return
-    const { attempt, validates } = question(request, found, true)
+    const { attempt, validates } = this.#question(request, found, key, plan, true)
     const done = this.#revalidate(request, attempt, validates, next, plan, key, found)
       .catch(error => this.#log.debug({ err: error }, 'cache: a revalidation failed'))
       .then(() => {
@@ -364,36 +374,34 @@ export class Cache {
     }
   }
 
+  /**
+   * What is asked of the upstream: whether what is stored is still good, or for an answer that can be stored, which is one
+   * without the client's own conditions. A part is asked for as a part.
+   */
+  #question(
+    request: UpstreamRequest,
+    found: Found | undefined,
+    key: string,
+    plan: Plan,
+    apart = false
+  ): { attempt: Attempt; validates: boolean } {
+    const { headers } = request
+    const attempt = new Miss(request, key, plan, this.#options, !this.store.local, apart)
+    const stale = found?.answer?.meta
+    const validates = stale !== undefined && canValidate(stale)
+    if (apart) attempt.method = 'GET'
+    const whole = stale !== undefined && headers.range !== undefined
+    if (validates) attempt.headers = conditional(headers, stale, found?.index)
+    else if (apart || (attempt.method === 'GET' && (isConditional(headers) || whole)))
+      attempt.headers = unconditional(headers)
+    return { attempt, validates }
+  }
+
   #failed(error: unknown): void {
     // One line for many: an outage is told of with the first request, and counted with all.
     if (this.counts.failures++ % 1_000 === 0)
       this.#log.warn({ err: error }, `cache: the store ${this.store.name} failed`)
   }
-}
-
-/**
- * What is asked of the upstream: whether what is stored is still good, or for an answer that can be stored, which is one
- * without the client's own conditions. A part is asked for as a part.
- */
-function question(
-  request: UpstreamRequest,
-  found: Found | undefined,
-  apart = false
-): { attempt: Attempt; validates: boolean } {
-  const { headers } = request
-  const attempt = new Attempt(request, undefined, apart)
-  const stale = found?.answer?.meta
-  const validates = stale !== undefined && canValidate(stale)
-  if (apart) attempt.method = 'GET'
-  if (validates) {
-    attempt.headers = conditional(headers, stale, found?.index)
-  } else if (
-    apart ||
-    (attempt.method === 'GET' && (isConditional(headers) || (stale !== undefined && headers.range !== undefined)))
-  ) {
-    attempt.headers = unconditional(headers)
-  }
-  return { attempt, validates }
 }
 
 /** The keys under which another URL may be stored, as a filter has written the path of this one. */

@@ -11,10 +11,11 @@ import type { Store } from './stores/store.js'
 import type { Normalise } from './variants.js'
 
 export { cacheKey, urlOf } from './key.js'
+export { Miss, mayShare, type Shareable } from './miss.js'
 export type { CacheOptions, CacheRules, RuleFunctions } from './options.js'
 export { type MemoryOptions, memory } from './stores/memory.js'
 export type { Meta, Store, Stored, StoreStats, Writing } from './stores/store.js'
-export type { Normalise } from './variants.js'
+export { type Normalise, normalised, varyNames } from './variants.js'
 
 export interface CacheFunctions extends RuleFunctions {
   /** Makes the store, once for this scope; else `memory()`. */

@@ -103,7 +103,8 @@ export class Variants {
   }
 }
 
-function normalised(name: string, value: string | undefined, offered: readonly string[]): string | undefined {
+/** As RFC 9111 §4.1 lets a cache compare: without what white space, case and order say. */
+export function normalised(name: string, value: string | undefined, offered: readonly string[]): string | undefined {
   if (name === 'accept-encoding') return encodings(value, offered)
   if (value === undefined) return undefined
   const members = value.split(',').map(member => member.trim().replace(/\s*;\s*/g, ';'))
