@@ -19,14 +19,16 @@ import { urlOf } from './key.js'
 import { Miss } from './miss.js'
 import type { CacheOptions } from './options.js'
 import { assemble } from './parts-answer.js'
-import { PendingRequests } from './pending.js'
+import { type Pending, PendingRequests } from './pending.js'
 import type { Plan } from './plan.js'
-import { Purges } from './purges.js'
+import { mayPurge, notAllowed, purged, purgeRequest } from './purge-request.js'
+import { Purges, type Selector } from './purges.js'
 import { type Found, Records } from './records.js'
 import { freshFor, reuse, standsIn } from './reuse.js'
 import { serve, type Whole } from './serve.js'
 import { type Forward, Status, withStatus } from './status.js'
 import type { Store, Stored } from './stores/store.js'
+import { Sweeper } from './sweeper.js'
 import { canValidate, conditional, headMatches, isAbout, selected, unconditional } from './validation.js'
 import { type VariantRules, Variants } from './variants.js'
 
@@ -37,6 +39,10 @@ export interface CacheSetting {
   log: FastifyBaseLogger
   /** Milliseconds since the epoch that only grow. */
   now(): number
+  /** Other processes have stores of their own: what is changed here is changed there. */
+  tellOthers(keys: string[]): void
+  /** Purges here and there. */
+  purge(selector: Selector, soft: boolean): void
 }
 
 /** Requests that are revalidated at the same time behind their clients' backs. */
@@ -52,6 +58,9 @@ export class Cache {
   readonly purges = new Purges()
   readonly pending = new PendingRequests()
   readonly records: Records
+  readonly #sweeper: Sweeper
+  readonly #tellOthers: (keys: string[]) => void
+  readonly #purge: (selector: Selector, soft: boolean) => void
   readonly #keeper: Keeper
   readonly #options: CacheOptions
   readonly #status: Status
@@ -62,16 +71,19 @@ export class Cache {
   readonly #background = new Map<string, { attempt: Attempt; done: Promise<void> }>()
   #closed = false
 
-  constructor({ store, options, variants: rules, log, now }: CacheSetting) {
+  constructor({ store, options, variants: rules, log, now, tellOthers, purge }: CacheSetting) {
     const variants = new Variants(rules)
     this.store = store
     this.#log = log
     this.#options = options
     this.#now = now
+    this.#tellOthers = tellOthers
+    this.#purge = purge
     this.#status = new Status(options.name)
     this.#tells = options.status
     const failed = (error: unknown) => this.#failed(error)
     this.records = new Records({ store, variants, purges: this.purges, failed })
+    this.#sweeper = new Sweeper({ store, purges: this.purges, pending: this.pending, failed })
     this.#keeper = new Keeper({
       store,
       records: this.records,
@@ -80,7 +92,7 @@ export class Cache {
       admission: new Admission(options.admitAfter),
       options,
       counts: this.counts,
-      ended: pending => this.pending.end(pending),
+      ended: pending => this.#ended(pending),
       failed
     })
   }
@@ -106,6 +118,7 @@ export class Cache {
     const reason = new GatewayError('GTW_ERR_CLIENT_GONE', { detail: 'the gateway closes' })
     for (const { attempt } of this.#background.values()) attempt.abort(reason)
     await Promise.all([...this.#background.values()].map(({ done }) => done))
+    await this.#sweeper.close()
     await this.store.close()
   }
 
@@ -117,6 +130,19 @@ export class Cache {
     } catch (error) {
       this.#failed(error)
     }
+  }
+
+  /**
+   * Removes what a selector is about, or makes it stale: from now on nobody finds it, and what is on its way is not stored.
+   * @throws GatewayError when too many purges are under way
+   */
+  purge(selector: Selector, soft = false): void {
+    const purge = { selector, soft, time: this.#now() }
+    if (!this.purges.add(purge)) {
+      throw new GatewayError('GTW_ERR_OVERLOADED', { detail: 'too many purges are under way', retryAfter: 1 })
+    }
+    this.counts.purges++
+    this.#sweeper.sweep(purge)
   }
 
   #decide(
@@ -197,6 +223,8 @@ export class Cache {
     this.counts.bypass++
     note(request.client, 'cache', 'bypass')
     const { method } = request
+    const { purgeToken } = this.#options
+    if (method === 'PURGE' && purgeToken !== undefined) return this.#purged(request, purgeToken)
     const requestTime = this.#now()
     const response = await next(request)
     const { statusCode, headers } = response
@@ -210,6 +238,7 @@ export class Cache {
     for (const also of alsoInvalidated(url, headers)) keys.push(...keysOf(also, url, key))
     // Who asks once this has been answered gets what is new.
     await Promise.all(keys.map(one => this.invalidate(one)))
+    if (keys.length > 0) this.#tellOthers(keys)
     let stored = false
     if (key !== undefined && method === 'POST') {
       const pending = this.pending.begin(key, requestTime)
@@ -218,6 +247,14 @@ export class Cache {
     }
     this.#tell(response, this.#tells ? this.#status.forwarded('method', { stored }) : '')
     return response
+  }
+
+  #purged({ client, headers }: UpstreamRequest, token: string): UpstreamResponse {
+    if (!mayPurge(headers, token)) return notAllowed()
+    const asked = purgeRequest(urlOf(client), headers)
+    for (const selector of asked.selectors) this.#purge(selector, asked.soft)
+    client.log.info({ purge: asked.selectors, soft: asked.soft }, 'cache: purged')
+    return purged(asked)
   }
 
   /** Asks the upstream, and stores what may be stored. @param found what is stored, and cannot be used as it is */
@@ -244,7 +281,7 @@ export class Cache {
     try {
       response = await next(attempt)
     } catch (error) {
-      this.pending.end(pending)
+      this.#ended(pending)
       const standIn = request.aborted ? undefined : this.#standIn(request, stale, wanted)
       if (standIn === undefined) throw error
       this.#log.debug({ err: error }, 'cache: a stale answer stands in for an error')
@@ -253,7 +290,7 @@ export class Cache {
     if (failures.has(response.statusCode)) {
       const standIn = this.#standIn(request, stale, wanted)
       if (standIn !== undefined) {
-        this.pending.end(pending)
+        this.#ended(pending)
         discard(response)
         return standIn
       }
@@ -263,11 +300,11 @@ export class Cache {
       const whole = await this.#freshened(response, found as Found)
       if (whole === undefined) {
         // It is about something that is not there any more.
-        this.pending.end(pending)
+        this.#ended(pending)
         return this.#ask(request, next, plan, key, wanted, undefined, why)
       }
       const fresh = this.#keeper.freshen(request, whole.stored, whole.key, response, arrived)
-      this.pending.end(pending)
+      this.#ended(pending)
       const answer = serve(request, fresh, arrived.responseTime) as UpstreamResponse
       // It is this client's, whether or not it is stored.
       const cookies = response.headers['set-cookie']
@@ -276,7 +313,7 @@ export class Cache {
       return this.#hit(request, answer, fresh.meta, arrived.responseTime, 'revalidated')
     }
     if (request.method === 'HEAD') {
-      this.pending.end(pending)
+      this.#ended(pending)
       if (stale !== undefined && response.statusCode === 200) {
         if (headMatches(stale.meta, stale.size, response.headers)) {
           this.#keeper.freshen(request, stale, (found as Found).key, response, arrived)
@@ -356,16 +393,16 @@ export class Cache {
     try {
       response = await next(attempt)
     } catch (error) {
-      this.pending.end(pending)
+      this.#ended(pending)
       throw error
     }
     const arrived = { key, pending, requestTime, responseTime: this.#now(), wanted: none, plan }
     if (validates && response.statusCode === 304) {
       const whole = await this.#freshened(response, found)
       if (whole !== undefined) this.#keeper.freshen(request, whole.stored, whole.key, response, arrived)
-      this.pending.end(pending)
+      this.#ended(pending)
     } else if (failures.has(response.statusCode)) {
-      this.pending.end(pending)
+      this.#ended(pending)
       discard(response)
     } else {
       // Nobody reads it: a body that is being stored goes on without.
@@ -395,6 +432,11 @@ export class Cache {
     else if (apart || (attempt.method === 'GET' && (isConditional(headers) || whole)))
       attempt.headers = unconditional(headers)
     return { attempt, validates }
+  }
+
+  #ended(pending: Pending): void {
+    this.pending.end(pending)
+    if (this.purges.size > 0) this.#sweeper.forget()
   }
 
   #failed(error: unknown): void {

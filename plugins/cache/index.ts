@@ -6,6 +6,8 @@ import { checkOptions, nearest, OptionsError, plugin } from '../../src/index.js'
 import { Cache } from './cache.js'
 import { type CacheOptions, type CacheRules, options, type RuleFunctions, routeOptions } from './options.js'
 import { Plan } from './plan.js'
+import type { Selector } from './purges.js'
+import { cachesOf } from './purging.js'
 import { memory } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 import type { Normalise } from './variants.js'
@@ -13,6 +15,8 @@ import type { Normalise } from './variants.js'
 export { cacheKey, urlOf } from './key.js'
 export { Miss, mayShare, type Shareable } from './miss.js'
 export type { CacheOptions, CacheRules, RuleFunctions } from './options.js'
+export type { Selector } from './purges.js'
+export { cachesOf } from './purging.js'
 export { type MemoryOptions, memory } from './stores/memory.js'
 export type { Meta, Store, Stored, StoreStats, Writing } from './stores/store.js'
 export { type Normalise, normalised, varyNames } from './variants.js'
@@ -39,13 +43,19 @@ export default plugin(
   (app, given: CacheOptions & CacheFunctions) => {
     const { store: make = memory, normalise, vary, ...own } = given
     const store = make()
-    const cache = new Cache({
+    const caches = cachesOf(app)
+    const cache: Cache = new Cache({
       store,
       options: given,
       variants: { ...vary, normalise },
       log: app.log,
-      now: () => performance.timeOrigin + performance.now()
+      now: () => performance.timeOrigin + performance.now(),
+      tellOthers: keys => {
+        if (store.local) caches.tell(number, keys)
+      },
+      purge: (selector, soft) => caches.purge(selector, soft, number)
     })
+    const number = caches.add(cache)
     const { placeOf, planOf } = nearest(app, 'cache', {
       place: () => cache,
       plan: new Plan(own),
@@ -61,6 +71,7 @@ export default plugin(
       },
       { inner: true }
     )
+    app.decorate('purgeCache', (selector: Selector, { soft = false } = {}) => caches.purge(selector, soft, number))
     app.addHook('onClose', function closeCache() {
       return cache.close()
     })
@@ -85,6 +96,13 @@ type Partially<T> = {
 }
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Purges what the cache of this scope has, in all workers; with `soft`, it becomes stale.
+     * @example app.purgeCache({ tag: 'product-7' })
+     */
+    purgeCache(selector: Selector, options?: { soft?: boolean }): void
+  }
   interface FastifyContextConfig {
     /** What the cache plugin does on this route: rules beside those of the scope, or nothing. */
     cache?: false | (Partially<CacheRules> & RuleFunctions)

@@ -89,6 +89,13 @@ export const options = Type.Object({
     },
     { default: {}, description: 'Answers that vary by request fields (RFC 9111 §4.1).' }
   ),
+  purgeToken: Type.Optional(
+    Type.String({
+      minLength: 8,
+      description:
+        'Requests with the method PURGE and `Authorization: Bearer <token>` purge; without it they are forwarded.'
+    })
+  ),
   admitAfter: Type.Integer({
     minimum: 1,
     maximum: 15,
