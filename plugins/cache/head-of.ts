@@ -39,11 +39,11 @@ export function headOf(arrived: Arrived, directives: Directives, rules: HeadRule
   const staleWhileRevalidate = seconds === undefined ? rules.staleWhileRevalidate : seconds * 1_000
   const errorSeconds = directives.staleIfError
   const staleIfError = errorSeconds === undefined ? rules.staleIfError : errorSeconds * 1_000
-  const fields = storedFields(headers, directives, rules.cookies)
   // RFC 9110 §6.6.1: "A recipient with a clock that receives a response message without a Date header field MUST record the
   // time it was received and append a corresponding Date header field to the message's header section if it is cached".
-  if (headers.date === undefined) fields.push('date', new Date(responseTime).toUTCString())
-  const age = initialAge(headers, requestTime, responseTime)
+  headers.date ??= new Date(responseTime).toUTCString()
+  const { names, values } = storedFields(headers, directives, rules.cookies)
+  const age = Math.round(initialAge(headers, requestTime, responseTime))
   const validated = etag === undefined && lastModified === undefined ? 0 : kept
   return {
     kind: 'answer',
@@ -54,7 +54,8 @@ export function headOf(arrived: Arrived, directives: Directives, rules: HeadRule
     method,
     statusCode,
     statusMessage,
-    fields,
+    names,
+    values,
     trailers: undefined,
     responseTime,
     initialAge: age,

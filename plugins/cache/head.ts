@@ -14,18 +14,24 @@ export const Flag = {
   purged: 16
 } as const
 
+/** Fields as they are stored: without what is not (RFC 9111 §3.1), each set-cookie by itself. */
+export interface Fields {
+  /** Lower-case; one list for all answers that have the same. */
+  readonly names: readonly string[]
+  /** In the order of the names. */
+  readonly values: readonly string[]
+}
+
 /** An answer in store, but for its body. Durations and times in milliseconds; times since the epoch. */
-export interface Head extends Meta {
+export interface Head extends Meta, Fields {
   readonly kind: 'answer'
   /** Of the request that it answers. */
   readonly method: string
   readonly statusCode: number
   /** The reason phrase; the standard one when undefined. */
   readonly statusMessage: string | undefined
-  /** Name, value, name, value: lower-case names, each set-cookie by itself, without what is not stored (RFC 9111 §3.1). */
-  readonly fields: readonly string[]
   /** Behind the body, in the same form; undefined for none. */
-  readonly trailers: readonly string[] | undefined
+  readonly trailers: Fields | undefined
   /** When the answer's head arrived. */
   readonly responseTime: number
   /** `corrected_initial_age` of RFC 9111 §4.2.3. */

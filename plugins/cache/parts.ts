@@ -1,5 +1,6 @@
 import { isStrong } from './conditions.js'
-import { fieldOf } from './fields.js'
+import { none } from './directives.js'
+import { fieldOf, headersOf, storedFields } from './fields.js'
 import type { Head, PartIndex } from './head.js'
 import type { Range } from './ranges.js'
 
@@ -13,20 +14,19 @@ export interface Slice extends Range {
 }
 
 /** Whether a 206 can be stored: it has one range, and is as long as that says. */
-export function isStorablePart({ range, fields }: Head): boolean {
+export function isStorablePart(head: Head): boolean {
+  const { range } = head
   if (range === undefined) return false
-  const length = fieldOf(fields, 'content-length')
+  const length = fieldOf(head, 'content-length')
   return length === undefined || Number(length) === range.end - range.start
 }
 
+const ofThePart: ReadonlySet<string> = new Set(['content-range', 'content-length'])
+
 /** The head of the whole that a part belongs to. */
 export function wholeOf(part: Head): Head {
-  const fields: string[] = []
-  for (let index = 0; index < part.fields.length; index += 2) {
-    const name = part.fields[index] as string
-    if (name !== 'content-range' && name !== 'content-length') fields.push(name, part.fields[index + 1] as string)
-  }
-  return { ...part, statusCode: 200, statusMessage: undefined, fields, range: undefined }
+  const fields = storedFields(headersOf(part, ofThePart), none, true)
+  return { ...part, ...fields, statusCode: 200, statusMessage: undefined, range: undefined }
 }
 
 /**

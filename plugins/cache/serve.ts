@@ -33,7 +33,7 @@ export function serve({ method, headers: asked }: Asked, stored: Whole, now: num
   const { statusCode, statusMessage, trailers } = head
   if (statusCode === 200) {
     if (isConditional(asked)) {
-      const outcome = evaluate(asked, head, fieldOf(head.fields, 'date'))
+      const outcome = evaluate(asked, head, fieldOf(head, 'date'))
       if (outcome === 'forward') return undefined
       if (outcome === 'not-modified') return notModified(head, now)
     }
@@ -61,7 +61,7 @@ function framed(statusCode: number): boolean {
 /** RFC 9111 §4: "a cache MUST generate an Age header field, replacing any present in the response with a value equal to the
  * stored response's current_age". */
 function aged(head: Head, now: number, without?: ReadonlySet<string>): IncomingHttpHeaders {
-  const headers = headersOf(head.fields, without)
+  const headers = headersOf(head, without)
   headers.age = String(Math.floor(currentAge(head, now) / 1_000))
   return headers
 }
@@ -89,7 +89,7 @@ export function untold(etag: string | undefined): ReadonlySet<string> {
 /** RFC 9110 §14.2; undefined: Range does not count. */
 function partly(asked: IncomingHttpHeaders, range: string, stored: Whole, now: number): UpstreamResponse | undefined {
   const { meta: head, size } = stored
-  if (!allowsRange(asked['if-range'] as string | undefined, head, fieldOf(head.fields, 'date'))) return undefined
+  if (!allowsRange(asked['if-range'] as string | undefined, head, fieldOf(head, 'date'))) return undefined
   const found = ranges(range, size)
   if (found === 'whole') return undefined
   if (found === 'unsatisfiable') return unsatisfiable(head, size, now)
@@ -100,7 +100,7 @@ function partly(asked: IncomingHttpHeaders, range: string, stored: Whole, now: n
     headers['content-range'] = contentRange(first, size)
     pieces = [{ from: stored, start: first.start, end: first.end }]
   } else {
-    const parts = multipart(stored, found, fieldOf(head.fields, 'content-type'), size)
+    const parts = multipart(stored, found, fieldOf(head, 'content-type'), size)
     headers['content-type'] = parts.contentType
     pieces = parts.pieces
   }

@@ -76,7 +76,7 @@ const ofTheBody: ReadonlySet<string> = new Set(['content-length', 'content-encod
  * each header field in the provided response to the stored response, replacing field values that are already present".
  */
 export function freshenedFields(head: Head, fresh: IncomingHttpHeaders): IncomingHttpHeaders {
-  const headers = headersOf(head.fields)
+  const headers = headersOf(head)
   for (const name in fresh) {
     if (ofTheBody.has(name)) continue
     const value = fresh[name]
@@ -96,7 +96,7 @@ export function headMatches(head: Head, size: number, answer: IncomingHttpHeader
   if (etag !== undefined && (head.etag === undefined || !(strongly(etag, head.etag) || weakly(etag, head.etag))))
     return false
   if (lastModified !== undefined && lastModified !== head.lastModified) return false
-  const stored = fieldOf(head.fields, 'content-length') ?? String(size)
+  const stored = fieldOf(head, 'content-length') ?? String(size)
   return length === undefined || length === stored
 }
 

@@ -225,10 +225,10 @@ class Memory implements Store {
 
 /** Of the strings in a record; common values are shared by many, which is left out of account. */
 function fieldBytes(meta: Meta): number {
-  const { fields } = meta as { fields?: readonly string[] }
-  if (fields === undefined) return JSON.stringify(meta).length
+  const { values } = meta as { values?: readonly string[] }
+  if (values === undefined) return JSON.stringify(meta).length
   let bytes = meta.url.length
-  for (let index = 1; index < fields.length; index += 2) bytes += (fields[index] as string).length
+  for (const value of values) bytes += value.length
   return bytes
 }
 
@@ -236,5 +236,5 @@ function fieldBytes(meta: Meta): number {
 function hash(text: string): number {
   let value = 0x811c9dc5
   for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193)
-  return value >>> 0
+  return value
 }

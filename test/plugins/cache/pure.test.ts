@@ -195,7 +195,16 @@ t.test('9110 §14.1.2 ranges', t => {
 
 t.test('9111 §3.4 parts', t => {
   const part = (start: number, end: number, etag = '"a"') =>
-    ({ kind: 'answer', url: 'u', until: 1, time: 1, etag, fields: [], range: { start, end, total: 100 } }) as never
+    ({
+      kind: 'answer',
+      url: 'u',
+      until: 1,
+      time: 1,
+      etag,
+      names: [],
+      values: [],
+      range: { start, end, total: 100 }
+    }) as never
   let index = withPart(undefined, part(0, 10), 'k1')
   index = withPart(index, part(20, 30), 'k2')
   t.equal(slicesOf(index, { start: 5, end: 25 }), undefined)
