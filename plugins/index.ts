@@ -1,6 +1,8 @@
 export { default as admin } from './admin/index.js'
 export { default as balancer } from './balancer/index.js'
 export { default as breaker } from './breaker/index.js'
+export { default as cache } from './cache/index.js'
+export { default as coalescing } from './coalescing/index.js'
 export { default as discovery } from './discovery/index.js'
 export { default as grpcWeb } from './grpc-web/index.js'
 export { default as health } from './health/index.js'

@@ -47,6 +47,14 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   'plugins/breaker/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/health/README.md': { 'app.js': [['/a', 'GET /a']], 'validate.js': [['/a', 'GET /a']] },
   'plugins/hedge/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
+  'plugins/cache/README.md': {
+    'app.js': [['/a', 'GET /a']],
+    'rules.js': [
+      ['/top', 'GET /top'],
+      ['/top', 'GET /top']
+    ]
+  },
+  'plugins/coalescing/README.md': { 'app.js': [['/a', 'GET /a']], 'identical.js': [['/a', 'GET /a']] },
   'plugins/limits/README.md': { 'app.js': [['/a', 'GET /a']], 'adaptive.js': [['/a', 'GET /a']] },
   'plugins/retry/README.md': { 'app.js': [['/a', 'GET /a']], 'routes.js': [['/a', 'GET /a']] },
   'plugins/sticky/README.md': { 'app.js': [['/a', 'GET /a']] },

@@ -4,10 +4,12 @@
  */
 import { checkOptions, nearest, OptionsError, plugin } from '../../src/index.js'
 import { Cache } from './cache.js'
+import { registerDefaults } from './defaults.js'
 import { type CacheOptions, type CacheRules, options, type RuleFunctions, routeOptions } from './options.js'
 import { Plan } from './plan.js'
 import type { Selector } from './purges.js'
 import { cachesOf } from './purging.js'
+import { seam } from './seam.js'
 import { memory } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 import type { Normalise } from './variants.js'
@@ -27,6 +29,9 @@ export interface CacheFunctions extends RuleFunctions {
   /** How the values of request fields are compared that answers vary by. */
   normalise?: Normalise
 }
+
+/** The time of this machine when the process began, and since then a clock that nobody sets. */
+const now = () => performance.timeOrigin + performance.now()
 
 const ruleFunctions = ['keyOf', 'bypass', 'tagsOf']
 
@@ -49,7 +54,7 @@ export default plugin(
       options: given,
       variants: { ...vary, normalise },
       log: app.log,
-      now: () => performance.timeOrigin + performance.now(),
+      now,
       tellOthers: keys => {
         if (store.local) caches.tell(number, keys)
       },
@@ -71,6 +76,7 @@ export default plugin(
       },
       { inner: true }
     )
+    if (given.defaults !== undefined) registerDefaults(app, seam(store, now), given.defaults)
     app.decorate('purgeCache', (selector: Selector, { soft = false } = {}) => caches.purge(selector, soft, number))
     app.addHook('onClose', function closeCache() {
       return cache.close()

@@ -17,6 +17,7 @@ const rules = {
   }),
   statuses: Type.Record(Type.String({ pattern: '^[2-5]\\d\\d$' }), Type.Integer({ minimum: 0, maximum: 10 * year }), {
     default: {},
+    additionalProperties: false,
     title: 'an object of statuses and milliseconds, such as { 404: 1000 }',
     description: 'The same as `ttl` for single statuses; errors are stored only so, or when they say that they may be.'
   }),
@@ -88,6 +89,19 @@ export const options = Type.Object({
       )
     },
     { default: {}, description: 'Answers that vary by request fields (RFC 9111 §4.1).' }
+  ),
+  defaults: Type.Optional(
+    Type.Object(
+      {
+        visibility: Type.Union([Type.Literal('public'), Type.Literal('private'), Type.Literal('no-cache')], {
+          default: 'no-cache',
+          description: 'Who may store it.'
+        }),
+        maxAge: duration(0, 'Milliseconds; 0: not said.'),
+        sharedMaxAge: duration(0, 'The same for shared caches.')
+      },
+      { description: 'The Cache-Control that clients get with answers of 2xx that have none; others get `no-store`.' }
+    )
   ),
   purgeToken: Type.Optional(
     Type.String({

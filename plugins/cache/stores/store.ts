@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream'
 
 /** What every record says of itself, so that stores and purges need not know what it is. JSON can carry it. */
 export interface Meta {
-  readonly kind: 'answer' | 'vary' | 'parts'
+  /** `value`: one of the app's own. */
+  readonly kind: 'answer' | 'vary' | 'parts' | 'value'
   /** The URL it belongs to, `https://host/path?query`: purges by URL, prefix and host go by it. */
   readonly url: string
   /** Names under which it can be purged; undefined for none. */
