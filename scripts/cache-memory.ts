@@ -92,7 +92,7 @@ await turn()
 const hitting = longest
 observer.disconnect()
 const used = held() - before
-const { bytes, records } = store.stats()
+const { bytes = 0, records = 0 } = store.stats()
 const each = (total: number) => Math.round(total / records)
 console.log(`${records} objects of ${size} bytes, ${each(payload)} bytes each with URL and fields`)
 console.log(

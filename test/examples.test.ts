@@ -52,7 +52,8 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
     'rules.js': [
       ['/top', 'GET /top'],
       ['/top', 'GET /top']
-    ]
+    ],
+    'shared.js': [['/a', 'GET /a']]
   },
   'plugins/coalescing/README.md': { 'app.js': [['/a', 'GET /a']], 'identical.js': [['/a', 'GET /a']] },
   'plugins/limits/README.md': { 'app.js': [['/a', 'GET /a']], 'adaptive.js': [['/a', 'GET /a']] },

@@ -48,6 +48,9 @@ export interface CacheSetting {
 /** Requests that are revalidated at the same time behind their clients' backs. */
 const mostBackground = 256
 
+/** Milliseconds by which the clocks of machines may differ that share a store. */
+const skew = 1_000
+
 /** Failures that a stale answer may stand in for (RFC 5861 §4). */
 const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
@@ -134,15 +137,18 @@ export class Cache {
 
   /**
    * Removes what a selector is about, or makes it stale: from now on nobody finds it, and what is on its way is not stored.
+   * @param own whether it was ordered here, and not in another process
    * @throws GatewayError when too many purges are under way
    */
-  purge(selector: Selector, soft = false): void {
-    const purge = { selector, soft, time: this.#now() }
+  purge(selector: Selector, soft = false, own = true): void {
+    // What other machines have stored has the time of their clocks.
+    const time = this.#now() + (this.store.channel === undefined ? 0 : skew)
+    const purge = { selector, soft, time }
     if (!this.purges.add(purge)) {
       throw new GatewayError('GTW_ERR_OVERLOADED', { detail: 'too many purges are under way', retryAfter: 1 })
     }
     this.counts.purges++
-    this.#sweeper.sweep(purge)
+    this.#sweeper.sweep(purge, own)
   }
 
   #decide(

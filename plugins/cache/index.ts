@@ -20,7 +20,9 @@ export type { CacheOptions, CacheRules, RuleFunctions } from './options.js'
 export type { Selector } from './purges.js'
 export { cachesOf } from './purging.js'
 export { type MemoryOptions, memory } from './stores/memory.js'
-export type { Meta, Store, Stored, StoreStats, Writing } from './stores/store.js'
+export { type RedisClient, type RedisOptions, redis } from './stores/redis.js'
+export type { Channel, Meta, Store, Stored, StoreStats, Writing } from './stores/store.js'
+export { tiers } from './stores/tiers.js'
 export { type Normalise, normalised, varyNames } from './variants.js'
 
 export interface CacheFunctions extends RuleFunctions {
@@ -55,9 +57,7 @@ export default plugin(
       variants: { ...vary, normalise },
       log: app.log,
       now,
-      tellOthers: keys => {
-        if (store.local) caches.tell(number, keys)
-      },
+      tellOthers: keys => caches.tell(number, keys),
       purge: (selector, soft) => caches.purge(selector, soft, number)
     })
     const number = caches.add(cache)

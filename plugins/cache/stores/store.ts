@@ -35,12 +35,19 @@ export interface Writing {
   abort(): void
 }
 
-/** Counts since the store was opened, but for `bytes` and `records`, which are how it is now. */
+/** Counts since the store was opened, but for `bytes` and `records`, which are how it is now; undefined: nobody knows. */
 export interface StoreStats {
-  bytes: number
-  records: number
+  bytes: number | undefined
+  records: number | undefined
   /** Records dropped to make room. */
   evictions: number
+}
+
+/** Tells other processes, on other machines, too. */
+export interface Channel {
+  publish(message: string): Promise<unknown>
+  /** Called once. */
+  subscribe(listener: (message: string) => void): void
 }
 
 /**
@@ -54,6 +61,8 @@ export interface Store {
   readonly name: string
   /** It answers at once, and what it has is this process's alone. */
   readonly local: boolean
+  /** Where other machines have the same store: tells all that use it, itself included. */
+  readonly channel?: Channel | undefined
   get(key: string): Stored | undefined | Promise<Stored | undefined>
   /** Stores a record whose body is there already. The Buffer may be a part of a larger one, and is not changed later. */
   set(key: string, meta: Meta, body: Buffer): void | Promise<void>
@@ -65,8 +74,9 @@ export interface Store {
   /**
    * Shows each record once, in slices that leave the process time for other things, and does as it is told. Records
    * that come meanwhile may be left out.
+   * @param shared whether to sweep what others use, too; true
    */
-  sweep(visit: (key: string, meta: Meta) => 'keep' | 'delete' | Meta): Promise<void>
+  sweep(visit: (key: string, meta: Meta) => 'keep' | 'delete' | Meta, shared?: boolean): Promise<void>
   stats(): StoreStats
   /** Ends what is under way; called once. */
   close(): void | Promise<void>

@@ -76,7 +76,7 @@ export class World {
 
   /** What is stored and not purged. */
   get records(): number {
-    return this.store.stats().records
+    return this.store.stats().records as number
   }
 }
 

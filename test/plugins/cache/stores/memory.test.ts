@@ -25,7 +25,7 @@ t.test('never more bytes than it may have, and the last that was set is what is 
             void store.set(String(key), meta(), Buffer.alloc(size, key))
             last.set(String(key), size)
           }
-          if (store.stats().bytes > bytes) return false
+          if ((store.stats().bytes as number) > bytes) return false
           const found = store.get(String(key)) as { size: number } | undefined
           if (found !== undefined && found.size !== last.get(String(key))) return false
         }
