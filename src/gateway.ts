@@ -15,6 +15,7 @@ import type { ConnectionFilter, Door } from './door.js'
 import { errors, GatewayError, OptionsError } from './errors.js'
 import { kScope, Scope, scopeOf } from './filters.js'
 import { addForward } from './forward.js'
+import { keepYoung } from './heap.js'
 import { clientError, listener } from './listener.js'
 import { accessLogOf, refusals } from './logs/access-log.js'
 import { accessLogOptions } from './logs/options.js'
@@ -159,6 +160,7 @@ export function gateway(options: GatewayOptions = {}): FastifyInstance {
     else own[key] = value
   }
   const others = ['trustProxy', ...passed]
+  keepYoung()
   const checked = checkOptions('gateway', gatewayOptions, own, [], others) as Static<typeof gatewayOptions>
   const { http2, limits, name, paths, requestIdHeader, timeouts, upgrades } = checked
   // Two gateways in a row are no loop: a loop is the same gateway twice.

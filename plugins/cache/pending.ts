@@ -5,45 +5,54 @@ export interface Pending {
   readonly time: number
   /** What it asked for was changed meanwhile: its answer may be the old one. */
   dead: boolean
+  /** Those that began before and after it; both undefined once it has ended. */
+  before: Pending | undefined
+  behind: Pending | undefined
 }
 
 /**
  * Requests under way. RFC 9111 §4.4 has stored answers invalidated; one that is on its way when the resource is changed, and
  * stored a moment later, would be as wrong.
+ *
+ * A list, in the order in which they began, and not a Map: in one whose entries come and go, tables that are dead keep each
+ * other alive, and with them what they held, until the next full collection.
  */
 export class PendingRequests {
-  /** In the order in which they began. */
-  readonly #all = new Set<Pending>()
-  readonly #byKey = new Map<string, Pending[]>()
+  #first: Pending | undefined = undefined
+  #last: Pending | undefined = undefined
+  size = 0
 
   begin(key: string, time: number): Pending {
-    const pending: Pending = { key, time, dead: false }
-    const others = this.#byKey.get(key)
-    if (others === undefined) this.#byKey.set(key, [pending])
-    else others.push(pending)
-    this.#all.add(pending)
+    const pending: Pending = { key, time, dead: false, before: this.#last, behind: undefined }
+    if (this.#last === undefined) this.#first = pending
+    else this.#last.behind = pending
+    this.#last = pending
+    this.size++
     return pending
   }
 
+  /** Nothing happens the second time. */
   end(pending: Pending): void {
-    if (!this.#all.delete(pending)) return
-    const all = this.#byKey.get(pending.key) as Pending[]
-    if (all.length === 1) this.#byKey.delete(pending.key)
-    else all.splice(all.indexOf(pending), 1)
+    const { before, behind } = pending
+    if (before === undefined && this.#first !== pending) return
+    if (before === undefined) this.#first = behind
+    else before.behind = behind
+    if (behind === undefined) this.#last = before
+    else behind.before = before
+    pending.before = undefined
+    pending.behind = undefined
+    this.size--
   }
 
   /** Nothing under way for this key is stored. */
   invalidate(key: string): void {
-    for (const pending of this.#byKey.get(key) ?? []) pending.dead = true
+    for (let pending = this.#first; pending !== undefined; pending = pending.behind) {
+      if (pending.key === key) pending.dead = true
+    }
   }
 
   /** When the first of them began; Infinity when there is none. */
   get oldest(): number {
-    for (const { time } of this.#all) return time
-    return Number.POSITIVE_INFINITY
-  }
-
-  get size(): number {
-    return this.#all.size
+    return this.#first?.time ?? Number.POSITIVE_INFINITY
   }
 }

@@ -31,6 +31,8 @@ const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
 export class Flight {
   readonly key: string
   readonly attempt: Attempt
+  /** The next one in the same bucket of the table. */
+  behind: Flight | undefined = undefined
   readonly #leader: UpstreamRequest
   readonly #setting: FlightSetting
   readonly #waiting = new Set<Waiting>()

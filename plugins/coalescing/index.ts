@@ -15,6 +15,7 @@ import { Flight, type FlightSetting, type Landing } from './flight.js'
 import { flightKey } from './key.js'
 import { type CoalescingOptions, options } from './options.js'
 import { Remembered } from './remembered.js'
+import { Table } from './table.js'
 
 export type { Counts } from './counts.js'
 export { type Flight as CoalescedFlight, flightOf } from './flight-of.js'
@@ -33,15 +34,13 @@ const most = 10_000
  * app.register(coalescing)
  */
 export default plugin({ name: 'coalescing', options, dependencies: ['upstream'] }, (app, own: CoalescingOptions) => {
-  const flights = new Map<string, Flight>()
+  const flights = new Table()
   const counts: Counts = { led: 0, joined: 0, released: 0, waited: 0 }
   const remembered = new Remembered(most, own.remember, () => performance.now())
   const { placeOf, planOf } = nearest(app, 'coalescing', { place: () => flights, plan: true, read: () => true })
   const setting: FlightSetting = {
     options: own,
-    gone: flight => {
-      if (flights.get(flight.key) === flight) flights.delete(flight.key)
-    },
+    gone: flight => flights.delete(flight),
     refused: flight => remembered.add(flight.key),
     late: (_flight, waiting) => {
       counts.waited += waiting
@@ -63,7 +62,7 @@ export default plugin({ name: 'coalescing', options, dependencies: ['upstream'] 
     }
     if (flights.size >= own.flights) return next(request)
     const begun = new Flight(key, request, setting)
-    flights.set(key, begun)
+    flights.add(begun)
     counts.led++
     return begun.run(next)
   }
@@ -95,7 +94,7 @@ export default plugin({ name: 'coalescing', options, dependencies: ['upstream'] 
 declare module 'fastify' {
   interface FastifyInstance {
     /** What the plugin `coalescing` of this scope has counted, and the requests under way. */
-    readonly coalescing: { readonly counts: Readonly<Counts>; readonly flights: ReadonlyMap<string, unknown> }
+    readonly coalescing: { readonly counts: Readonly<Counts>; readonly flights: Pick<Table, 'size' | 'values'> }
   }
   interface FastifyContextConfig {
     /** `false`: requests of this route are not joined. */

@@ -15,6 +15,8 @@ export interface Front {
   readonly certificate: Certificate | undefined
   /** Requests that wait for the origin at once, where that is more than peers expect by default. */
   readonly waiting?: number
+  /** Answers are to be cached. */
+  readonly cached?: boolean
 }
 
 /** The one certificate of a run: ECDSA over P-256 for `localhost`, by the openssl command. */
@@ -36,7 +38,12 @@ export function frontOf(
   { protocol, kind, connections, streams }: Scenario,
   certificate: Certificate | undefined
 ): Front {
-  return { protocol, certificate, ...(kind === 'idle' && { waiting: connections * streams }) }
+  return {
+    protocol,
+    certificate,
+    ...(kind === 'idle' && { waiting: connections * streams }),
+    ...(kind === 'cached' && { cached: true })
+  }
 }
 
 /** What a Node process reads its front from: processes/front.ts. */

@@ -60,7 +60,8 @@ export async function nginx(origin: number, directory: string, front: Front): Pr
   return startNginx(
     directory,
     port,
-    `upstream origin { server 127.0.0.1:${origin}; keepalive 128; keepalive_requests 1000000000; }
+    `${front.cached ? `proxy_cache_path ${join(directory, 'cache')} keys_zone=answers:10m max_size=256m;` : ''}
+  upstream origin { server 127.0.0.1:${origin}; keepalive 128; keepalive_requests 1000000000; }
   server {
     ${listening(port, front)}
     client_max_body_size 0;
@@ -70,6 +71,7 @@ export async function nginx(origin: number, directory: string, front: Front): Pr
       proxy_set_header Connection "";
       proxy_max_temp_file_size 0;
       proxy_request_buffering off;
+      ${front.cached ? 'proxy_cache answers;' : ''}
     }
   }`,
     front.waiting && front.waiting * 2

@@ -41,6 +41,7 @@ async function nginxOrigin(directory: string, scenarios: readonly Scenario[]): P
   server {
     listen 127.0.0.1:${port};
     root ${directory};
+    ${scenarios.some(({ kind }) => kind === 'cached') ? 'add_header Cache-Control max-age=3600;' : ''}
     location /bytes/100 { return 200 "${'x'.repeat(100)}"; }
     location ~ ^/bytes/\\d\\d\\d\\d+$ { }
     location = /counts { stub_status; }

@@ -7,6 +7,7 @@ import { type Front, frontEnvironment } from './front.js'
 import { haproxy } from './haproxy.js'
 import { freePort, nginx } from './native.js'
 import { type Program, version } from './programs.js'
+import { varnish } from './varnish.js'
 
 /** A proxy to measure. */
 export interface Peer {
@@ -14,6 +15,8 @@ export interface Peer {
   readonly version: string
   /** Is about something else than what clients speak, and so measured over plain HTTP/1.1 unless it is asked for. */
   readonly variant?: boolean
+  /** Has a cache. */
+  readonly caches?: boolean
   /**
    * Starts it, fresh, in front of the origin on that port; its files go below `directory`. Whether it speaks what `front`
    * says is to be asked.
@@ -88,15 +91,18 @@ export function findPeers(only: string[] | undefined, transport: string | undefi
     // Two endpoints without, and with, all that keeps an upstream answering.
     nodePeer('headgate-two', 'here', 'headgate', ['two'], env),
     nodePeer('headgate-ring', 'here', 'headgate', ['ring'], env),
+    // With a cache in front of the upstream.
+    { ...nodePeer('headgate-cache', 'here', 'headgate', ['cache'], env), caches: true },
     // The command, with one process and with two.
     commandPeer('headgate-1', 1),
     commandPeer('headgate-2', 2),
     nodePeer(baseline, packageVersion('@fastify/reply-from'), 'reply-from'),
     nodePeer('http-proxy', packageVersion('@fastify/http-proxy'), 'http-proxy'),
     nodePeer('http-proxy-3', packageVersion('http-proxy-3'), 'http-proxy-3'),
-    ...nativePeer('nginx', nginx),
+    ...nativePeer('nginx', nginx).map(peer => ({ ...peer, caches: true })),
     ...nativePeer('haproxy', haproxy),
-    ...nativePeer('caddy', caddy)
+    ...nativePeer('caddy', caddy),
+    ...nativePeer('varnishd', varnish).map(peer => ({ ...peer, variant: true, caches: true }))
   ]
   const missing = only?.find(name => !peers.some(peer => peer.name === name))
   if (missing) throw new Error(`no peer named "${missing}" here; there are ${peers.map(({ name }) => name).join(', ')}`)

@@ -6,15 +6,16 @@ const versionOf = {
   nginx: ['-v'],
   haproxy: ['-v'],
   caddy: ['version'],
+  varnishd: ['-V'],
   wrk: ['-v'],
   h2load: ['--version'],
   openssl: ['version']
 } as const
 
 /** Debian's packages that are not called like their program. */
-const packages: Record<string, string> = { h2load: 'nghttp2-client' }
+const packages: Record<string, string> = { h2load: 'nghttp2-client', varnishd: 'varnish' }
 
-const services: readonly string[] = ['nginx', 'haproxy', 'caddy']
+const services: readonly string[] = ['nginx', 'haproxy', 'caddy', 'varnish']
 
 export type Program = keyof typeof versionOf
 const programs = Object.keys(versionOf) as Program[]
@@ -43,5 +44,8 @@ export function install(): void {
   })
   if (!existsSync('/run/systemd/system')) return
   // Only services that came with this installation: one that was here before is somebody's.
-  for (const service of missing) if (services.includes(service)) run('systemctl', ['disable', '--now', service])
+  for (const service of missing) {
+    const name = packages[service] ?? service
+    if (services.includes(name)) run('systemctl', ['disable', '--now', name])
+  }
 }

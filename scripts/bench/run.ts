@@ -36,6 +36,7 @@ export async function run(
   origin: Origin,
   { seconds, warmup, certificate, directory }: Setting
 ): Promise<Run | undefined> {
+  if (scenario.kind === 'cached' && !peer.caches) return undefined
   const child = await peer.start(origin.port, join(directory, peer.name), frontOf(scenario, certificate))
   try {
     if (!(await serves(child.port, scenario.protocol))) return undefined

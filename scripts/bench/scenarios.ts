@@ -18,8 +18,9 @@ export interface Scenario {
   /**
    * `handshakes`: a connection for each request, with a full handshake.
    * `idle`: not load, but the memory that requests without an answer take.
+   * `cached`: the proxy has the answer in its cache.
    */
-  readonly kind?: 'handshakes' | 'idle'
+  readonly kind?: 'handshakes' | 'idle' | 'cached'
 }
 
 const kib = 1024
@@ -40,6 +41,8 @@ export const scenarios: readonly Scenario[] = [
   { name: 'get-1m', title: 'GET 1 MiB', path: `/bytes/${mib}`, ...plain },
   { name: 'post-10k', title: 'POST 10 KiB', path: '/bytes/2', upload: 10 * kib, ...plain },
   { name: 'post-1m', title: 'POST 1 MiB', path: '/bytes/2', upload: mib, ...plain },
+  { name: 'cached-100b', title: 'GET 100 B, from the cache', path: '/bytes/100', kind: 'cached', ...plain },
+  { name: 'cached-100k', title: 'GET 100 KiB, from the cache', path: `/bytes/${100 * kib}`, kind: 'cached', ...plain },
   { name: 'https-100b', title: 'GET 100 B, HTTP/1.1 over TLS', path: '/bytes/100', ...https },
   { name: 'https-1m', title: 'GET 1 MiB, HTTP/1.1 over TLS', path: `/bytes/${mib}`, ...https },
   { name: 'h2-100b', title: 'GET 100 B, HTTP/2 over TLS', path: '/bytes/100', ...h2 },

@@ -46,7 +46,7 @@ class World extends EventEmitter {
 
   get waiting(): number {
     const { flights } = this.app.coalescing
-    return [...flights.values()].reduce<number>((sum, flight) => sum + (flight as { waiting: number }).waiting, 0)
+    return [...flights.values()].reduce((sum, { waiting }) => sum + waiting, 0)
   }
 
   /** Until so many wait for another's answer. */

@@ -1,6 +1,6 @@
 import balancer, { powerOfTwo } from '../../../plugins/balancer/index.js'
 import health from '../../../plugins/health/index.js'
-import { breaker, outlier, proxy, retry, upstream } from '../../../plugins/index.js'
+import { breaker, cache, coalescing, outlier, proxy, retry, upstream } from '../../../plugins/index.js'
 import { gateway } from '../../../src/index.js'
 import { announce, originUrl } from '../../announce.js'
 import { certificate, waiting } from './front.js'
@@ -18,6 +18,7 @@ app.register(upstream, {
   endpoints: variant === 'two' || variant === 'ring' ? two : [url],
   ...(waiting !== undefined && { connections: waiting })
 })
+if (variant === 'cache') for (const plugin of [cache, coalescing]) app.register(plugin)
 if (variant === 'ring') {
   app.register(balancer, { pick: powerOfTwo() })
   app.register(health, { path: '/bytes/100' })
