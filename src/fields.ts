@@ -29,7 +29,8 @@ const rules: Record<FieldRule, string> = {
   list: 'Accept Accept-Charset Accept-Encoding Accept-Language Access-Control-Request-Headers Access-Control-Request-Method Cache-Control Content-Disposition Content-Language DNT Expect If-Match If-None-Match Origin Pragma Priority Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-WebSocket-Extensions Sec-WebSocket-Key Sec-WebSocket-Protocol Sec-WebSocket-Version TE Traceparent Tracestate Trailer Upgrade-Insecure-Requests Via X-Requested-With X-Request-Id',
   cookie: 'Cookie',
   hop: 'HTTP2-Settings Keep-Alive Proxy-Authenticate Proxy-Authentication-Info Proxy-Authorization Proxy-Connection Upgrade',
-  forwarded: 'Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Real-IP',
+  forwarded:
+    'Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Real-IP X-Client-Cert X-SSL-Cert',
   connection: 'Connection',
   host: 'Host',
   'content-length': 'Content-Length',
@@ -53,8 +54,11 @@ function unusual(spelling: string): Field {
   const name = spelling.toLowerCase()
   const field = known.get(name)
   if (field !== undefined) return field
-  return { name, rule: name.startsWith('x-forwarded-') ? 'forwarded' : 'list' }
+  return { name, rule: identity.some(beginning => name.startsWith(beginning)) ? 'forwarded' : 'list' }
 }
+
+/** So begin the fields by which proxies tell who a client is, and what its certificate says. */
+const identity = ['x-forwarded-', 'x-client-cert-', 'x-ssl-client-', 'ssl-client-']
 
 /** Fields that a client must not make the gateway drop by naming them in Connection. */
 const kept = new Set(

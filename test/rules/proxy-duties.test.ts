@@ -103,6 +103,11 @@ const claims = [
   'X-Forwarded-Port: 99',
   'X-Forwarded-Prefix: /evil',
   'X-Real-IP: 6.6.6.6',
+  'X-Client-Cert: evil',
+  'x-client-cert-subject: CN=evil',
+  'X-SSL-Client-S-DN: CN=evil',
+  'SSL-Client-Verify: evil',
+  'X-Forwarded-Client-Cert: Subject=evil',
   'Forwarded: for=6.6.6.6;host=evil.example'
 ]
 
@@ -121,6 +126,7 @@ t.test('what a trusted proxy says is kept and added to', async t => {
   t.match(head, '\r\nx-forwarded-host: evil.example\r\n')
   t.match(head, '\r\nx-forwarded-proto: https\r\n')
   t.match(head, '\r\nx-forwarded-port: 99\r\n')
+  t.match(head, '\r\nx-client-cert-subject: CN=evil\r\n')
   t.match(head, '\r\nforwarded: for=6.6.6.6;host=evil.example, for=127.0.0.1;host=example.org;proto=http\r\n')
 })
 
