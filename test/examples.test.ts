@@ -66,7 +66,7 @@ const pages: Record<string, Record<string, [path: string, answer: string][]>> = 
   'plugins/listeners/README.md': { 'app.js': [] },
   'plugins/proxy-protocol/README.md': { 'app.js': [] },
   'plugins/acme/README.md': { 'app.js': [], 'staging.js': [], 'private.js': [] },
-  'plugins/grpc-web/README.md': { 'app.js': [] },
+  'plugins/grpc-web/README.md': { 'app.js': [], 'cors.js': [] },
   'plugins/tls/README.md': { 'app.js': [], 'try.js': [] },
   'plugins/outlier/README.md': { 'app.js': [['/a', 'GET /a']], 'strict.js': [['/a', 'GET /a']] },
   'plugins/proxy/README.md': {

@@ -1,4 +1,5 @@
 import { Attempt, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
+import { initialAge } from './age.js'
 import { cacheControl, none } from './directives.js'
 import { freshness } from './freshness.js'
 import type { CacheOptions } from './options.js'
@@ -32,7 +33,9 @@ export function mayShare(
   if (refusal(asked, response, none, directives, { setCookie: 'refuse', ttl }, expires) !== undefined) return false
   if (directives.noCache === true) return false
   const rules = { ttl, override: plan?.rules.override ?? false, heuristic: plan?.rules.heuristic ?? noGuess }
-  return freshness(headers, directives, rules, Date.now(), expires).lifetime > 0
+  const now = Date.now()
+  // What is as old as it may get cannot be used without asking, either.
+  return freshness(headers, directives, rules, now, expires).lifetime > initialAge(headers, now, now)
 }
 
 const noGuess = { share: 0, longest: 0 }

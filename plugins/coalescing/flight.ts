@@ -60,7 +60,7 @@ export class Flight {
       this.#leader.onAbort = reason => {
         this.#leaderLeft = true
         reject(reason)
-        if (this.#waiting.size === 0) this.attempt.abort(reason)
+        this.#giveUp(reason)
       }
       next(this.attempt).then(
         response => this.#land(response, resolve),
@@ -84,9 +84,16 @@ export class Flight {
       request.onAbort = reason => {
         this.#waiting.delete(waiting)
         reject(reason)
-        if (this.#waiting.size === 0 && this.#leaderLeft) this.attempt.abort(reason)
+        this.#giveUp(reason)
       }
     })
+  }
+
+  /** Once nobody is left; who comes then begins anew. */
+  #giveUp(reason: Error): void {
+    if (this.#waiting.size > 0 || !this.#leaderLeft) return
+    this.#setting.gone(this)
+    this.attempt.abort(reason)
   }
 
   #land(response: UpstreamResponse, resolve: (response: UpstreamResponse) => void): void {
@@ -167,7 +174,7 @@ export class Flight {
       one.resolve('alone')
     }
     this.#waiting.clear()
-    if (this.#leaderLeft) this.attempt.abort(new GatewayError('GTW_ERR_CLIENT_GONE'))
+    this.#giveUp(new GatewayError('GTW_ERR_CLIENT_GONE'))
   }
 
   /** Once it is stored, those that come find it there. */
@@ -179,7 +186,8 @@ export class Flight {
     }
     const storing = this.#storing
     this.#storing = undefined
-    void Promise.all(storing).then(() => this.#close())
+    // A store that fails is the cache's to tell.
+    void Promise.allSettled(storing).then(() => this.#close())
   }
 
   #isShareable(response: UpstreamResponse): boolean {

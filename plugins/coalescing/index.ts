@@ -48,7 +48,8 @@ export default plugin({ name: 'coalescing', options, dependencies: ['upstream'] 
   }
 
   const filter: UpstreamFilter = function coalescing(request, next) {
-    if (placeOf(request.client) === undefined || planOf(request.client) === false) return next(request)
+    if (request.aborted || placeOf(request.client) === undefined || planOf(request.client) === false)
+      return next(request)
     const key = flightKey(request, own.identical)
     return key === undefined || remembered.has(key) ? next(request) : board(key, request, next)
   }

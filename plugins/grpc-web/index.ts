@@ -10,6 +10,7 @@ import { Base64Decoder } from './base64.js'
 import { options } from './options.js'
 import { DecodedBody, encode, malformed, WebBody } from './streams.js'
 import { trailerFrame } from './trailer-frame.js'
+import { takeTrailers } from './trailers-only.js'
 import { nameOf, type WebType, webType } from './types.js'
 
 const ignore = () => {}
@@ -30,8 +31,7 @@ export default plugin({ name: 'grpc-web', options, dependencies: ['upstream'] },
     return response.headers['content-type']?.startsWith('application/grpc') ? back(response, type) : response
   })
 
-  // A status in a head alone, of the service or of the gateway: a browser shows no fields of other origins that CORS does
-  // not name.
+  // An error of the gateway has its status in the head: a browser shows no fields of other origins that CORS does not name.
   app.addHook('onSend', (request, reply, payload, done) => {
     const type = reply.hasHeader('grpc-status') ? webType(request.headers['content-type']) : undefined
     if (type === undefined) done(null, payload)
@@ -62,11 +62,13 @@ function translate(request: UpstreamRequest, { text, codec }: WebType): void {
 }
 
 function back(response: UpstreamResponse, type: WebType): UpstreamResponse {
-  const { body, trailers } = response
+  const { body } = response
   const headers: IncomingHttpHeaders = Object.assign(Object.create(null), response.headers)
   headers['content-type'] = nameOf(type)
   headers['content-length'] = undefined
   headers.trailer = undefined
+  const head = headers['grpc-status'] === undefined ? undefined : takeTrailers(headers)
+  const trailers = head === undefined ? response.trailers : () => head
   if (!Buffer.isBuffer(body)) {
     const web = new WebBody(type.text, trailers ?? (() => undefined))
     pipeline(body, web, ignore)

@@ -39,7 +39,16 @@ async function world(t: Test, pieces = 1) {
     seen.body = Buffer.concat(parts).toString('latin1')
     if (headers[':path'] === '/head') {
       stream.respond(
-        { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'none' },
+        {
+          ':status': 200,
+          'content-type': 'application/grpc',
+          server: 'a',
+          'grpc-encoding': 'identity',
+          'access-control-allow-origin': '*',
+          'grpc-status': '5',
+          'grpc-message': 'none',
+          'x-more': ['a', 'b']
+        },
         { endStream: true }
       )
       return
@@ -90,11 +99,16 @@ for (const pieces of [1, 20]) {
   })
 }
 
-t.test('a status in a head alone goes into the body', async t => {
+t.test('a status in a head alone goes into the body, with all that is not of the head', async t => {
   const { url } = await world(t)
   const answer = await ask(`${url}/head`, 'application/grpc-web', message(''))
-  t.equal(answer.headers.get('grpc-status'), null)
-  t.same(Buffer.from(await answer.arrayBuffer()), trailers('grpc-status: 5\r\ngrpc-message: none\r\n'))
+  for (const name of ['grpc-status', 'grpc-message', 'x-more']) t.equal(answer.headers.get(name), null, name)
+  const stays = { server: 'a', 'grpc-encoding': 'identity', 'access-control-allow-origin': '*' }
+  for (const [name, value] of Object.entries(stays)) t.equal(answer.headers.get(name), value, name)
+  t.equal(
+    Buffer.from(await answer.arrayBuffer()).toString('latin1'),
+    trailers('grpc-status: 5\r\ngrpc-message: none\r\nx-more: a, b\r\n').toString('latin1')
+  )
 })
 
 t.test('an error of the gateway is a status in the body', async t => {
