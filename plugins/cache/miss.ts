@@ -24,7 +24,7 @@ export function mayShare(
   targets: readonly string[]
 ): boolean {
   const { statusCode, headers } = response
-  if (statusCode === 304) return true
+  if (statusCode === 304) return headers['set-cookie'] === undefined && request.headers.authorization === undefined
   const own = targeted(headers, targets)
   const directives = own ?? cacheControl(headers['cache-control'])
   const expires = own === undefined

@@ -150,7 +150,7 @@ export class Flight {
     }
     for (const one of waiting) {
       one.request.onAbort = undefined
-      one.resolve(failed ? this.#copy(response, true) : 'alone')
+      one.resolve(failed && isAnybody(this.#leader) && isAnybody(one.request) ? this.#copy(response, true) : 'alone')
     }
   }
 
@@ -244,6 +244,11 @@ function differ(name: string, one: IncomingHttpHeaders, other: IncomingHttpHeade
   const a = one[name]
   const b = other[name]
   return a !== b && normalised(name, String(a ?? ''), []) !== normalised(name, String(b ?? ''), [])
+}
+
+/** What it gets does not depend on who asks. */
+function isAnybody({ headers }: UpstreamRequest): boolean {
+  return headers.authorization === undefined && headers.cookie === undefined
 }
 
 function isPersonal(headers: IncomingHttpHeaders): boolean {

@@ -56,6 +56,8 @@ export class SharedBody {
   /** Nobody reads it: it is given up. */
   leaveIfEmpty(): void {
     if (this.#readers.size > 0 || this.#ended) return
+    // A part is not the whole for anybody who comes now.
+    this.close()
     this.#finish()
     this.#source.destroy()
   }
@@ -135,6 +137,7 @@ export class SharedBody {
 
   #fail(error: Error): void {
     if (this.#ended) return
+    this.close()
     this.#finish()
     const readers = [...this.#readers]
     this.#readers.clear()
