@@ -1,3 +1,5 @@
+import { hash } from './hash.js'
+
 const counters = 65_536
 /** After so many, all are halved: what was asked for long ago does not count for ever. */
 const age = counters * 4
@@ -20,7 +22,7 @@ export class Admission {
   admits(key: string): boolean {
     if (this.#after <= 1) return true
     if (++this.#seen >= age) this.#halve()
-    const place = hash(key) % counters
+    const place = (hash(key) >>> 0) % counters
     const count = Math.min((this.#counts[place] as number) + 1, 255)
     this.#counts[place] = count
     return count >= this.#after
@@ -30,10 +32,4 @@ export class Admission {
     this.#seen = 0
     for (let index = 0; index < counters; index++) this.#counts[index] = (this.#counts[index] as number) >> 1
   }
-}
-
-function hash(key: string): number {
-  let value = 0x811c9dc5
-  for (let index = 0; index < key.length; index++) value = Math.imul(value ^ key.charCodeAt(index), 0x01000193)
-  return value >>> 0
 }

@@ -9,11 +9,12 @@ import {
 } from '../../src/index.js'
 import { discard } from '../retry/index.js'
 import { Admission } from './admission.js'
+import { Background } from './background.js'
 import { isConditional } from './conditions.js'
 import { type Counts, newCounts } from './counts.js'
 import { type Directives, none, requested } from './directives.js'
 import type { Head } from './head.js'
-import { alsoInvalidated, invalidates } from './invalidation.js'
+import { alsoInvalidated, invalidates, keysOf } from './invalidation.js'
 import { Keeper } from './keeper.js'
 import { urlOf } from './key.js'
 import { Miss } from './miss.js'
@@ -26,7 +27,8 @@ import { Purges, type Selector } from './purges.js'
 import { type Found, Records } from './records.js'
 import { freshFor, reuse, standsIn } from './reuse.js'
 import { serve, type Whole } from './serve.js'
-import { type Forward, Status, withStatus } from './status.js'
+import { type Forward, Status } from './status.js'
+import { isFailure } from './statuses.js'
 import type { Store, Stored } from './stores/store.js'
 import { Sweeper } from './sweeper.js'
 import { canValidate, conditional, headMatches, isAbout, selected, unconditional } from './validation.js'
@@ -45,14 +47,8 @@ export interface CacheSetting {
   purge(selector: Selector, soft: boolean): void
 }
 
-/** Requests that are revalidated at the same time behind their clients' backs. */
-const mostBackground = 256
-
 /** Milliseconds by which the clocks of machines may differ that share a store. */
 const skew = 1_000
-
-/** Failures that a stale answer may stand in for (RFC 5861 §4). */
-const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
 /** A shared cache (RFC 9111) in front of what comes behind it. */
 export class Cache {
@@ -67,12 +63,9 @@ export class Cache {
   readonly #keeper: Keeper
   readonly #options: CacheOptions
   readonly #status: Status
-  readonly #tells: boolean
   readonly #log: FastifyBaseLogger
   readonly #now: () => number
-  /** Revalidations that no client waits for, by key. */
-  readonly #background = new Map<string, { attempt: Attempt; done: Promise<void> }>()
-  #closed = false
+  readonly #background = new Background()
 
   constructor({ store, options, variants: rules, log, now, tellOthers, purge }: CacheSetting) {
     const variants = new Variants(rules)
@@ -82,8 +75,7 @@ export class Cache {
     this.#now = now
     this.#tellOthers = tellOthers
     this.#purge = purge
-    this.#status = new Status(options.name)
-    this.#tells = options.status
+    this.#status = new Status(options.name, options.status)
     const failed = (error: unknown) => this.#failed(error)
     this.records = new Records({ store, variants, purges: this.purges, failed })
     this.#sweeper = new Sweeper({ store, purges: this.purges, pending: this.pending, failed })
@@ -117,10 +109,7 @@ export class Cache {
 
   /** Ends what goes on behind the backs of clients. */
   async close(): Promise<void> {
-    this.#closed = true
-    const reason = new GatewayError('GTW_ERR_CLIENT_GONE', { detail: 'the gateway closes' })
-    for (const { attempt } of this.#background.values()) attempt.abort(reason)
-    await Promise.all([...this.#background.values()].map(({ done }) => done))
+    await this.#background.close()
     await this.#sweeper.close()
     await this.store.close()
   }
@@ -128,11 +117,7 @@ export class Cache {
   /** Removes what is stored for a key, in all its variants, and keeps out what is on its way. */
   invalidate(key: string): void | Promise<void> {
     this.pending.invalidate(key)
-    try {
-      return this.records.settle(this.store.delete(key))
-    } catch (error) {
-      this.#failed(error)
-    }
+    return this.records.done(() => this.store.delete(key))
   }
 
   /**
@@ -176,7 +161,7 @@ export class Cache {
       }
     } else if (found?.parts !== undefined && this.#mayServeParts(request, found.parts.head, wanted, plan)) {
       const { parts } = found
-      return Promise.resolve(assemble(request, parts, this.records, this.#now())).then(response =>
+      return assemble(request, parts, this.records, this.#now()).then(response =>
         response === undefined
           ? this.#ask(request, next, plan, key, wanted, undefined, 'partial')
           : this.#hit(request, response, parts.head, this.#now(), 'hit')
@@ -206,7 +191,7 @@ export class Cache {
     note(request.client, 'cache', how)
     if (how !== 'revalidated') {
       const ttl = Math.floor(freshFor(head, now) / 1_000)
-      this.#tell(response, this.#tells ? this.#status.hit(ttl, how === 'error' ? 'stale-if-error' : undefined) : '')
+      this.#status.hit(response, ttl, how === 'error' ? 'stale-if-error' : undefined)
     }
     return response
   }
@@ -216,12 +201,8 @@ export class Cache {
     this.counts.bypass++
     note(request.client, 'cache', 'bypass')
     const response = await next(request)
-    this.#tell(response, this.#tells ? this.#status.forwarded(why, {}) : '')
+    this.#status.forwarded(response, why)
     return response
-  }
-
-  #tell(response: UpstreamResponse, status: string): void {
-    if (status !== '') response.headers['cache-status'] = withStatus(response.headers['cache-status'], status)
   }
 
   /** Methods other than GET and HEAD: what they change is not in store any more. */
@@ -235,7 +216,7 @@ export class Cache {
     const response = await next(request)
     const { statusCode, headers } = response
     if (!invalidates(method, statusCode)) {
-      this.#tell(response, this.#tells ? this.#status.forwarded('method', {}) : '')
+      this.#status.forwarded(response, 'method')
       return response
     }
     const key = plan.keyOf(request)
@@ -249,9 +230,9 @@ export class Cache {
     if (key !== undefined && method === 'POST') {
       const pending = this.pending.begin(key, requestTime)
       const arrived = { key, pending, requestTime, responseTime: this.#now(), wanted: requested(request.headers), plan }
-      stored = this.#keeper.keepPost(request, response, arrived) === 'stored'
+      stored = this.#keeper.keepPost(request, response, arrived)
     }
-    this.#tell(response, this.#tells ? this.#status.forwarded('method', { stored }) : '')
+    this.#status.forwarded(response, 'method', { stored })
     return response
   }
 
@@ -293,7 +274,7 @@ export class Cache {
       this.#log.debug({ err: error }, 'cache: a stale answer stands in for an error')
       return standIn
     }
-    if (failures.has(response.statusCode)) {
+    if (isFailure(response.statusCode)) {
       const standIn = this.#standIn(request, stale, wanted)
       if (standIn !== undefined) {
         this.#ended(pending)
@@ -315,7 +296,7 @@ export class Cache {
       // It is this client's, whether or not it is stored.
       const cookies = response.headers['set-cookie']
       if (cookies !== undefined) answer.headers['set-cookie'] = cookies
-      this.#tell(answer, this.#tells ? this.#status.forwarded(why, { status: 304, stored: true }) : '')
+      this.#status.forwarded(answer, why, { status: 304, stored: true })
       return this.#hit(request, answer, fresh.meta, arrived.responseTime, 'revalidated')
     }
     if (request.method === 'HEAD') {
@@ -340,12 +321,11 @@ export class Cache {
     refused: string | undefined,
     collapsed: boolean
   ): UpstreamResponse {
-    this.counts[collapsed ? 'collapsed' : 'miss']++
-    note(request.client, 'cache', collapsed ? 'collapsed' : 'miss')
-    if (this.#tells) {
-      const stored = refused === undefined && !collapsed && request.method === 'GET'
-      this.#tell(response, this.#status.forwarded(why, { stored, collapsed, detail: refused }))
-    }
+    const how = collapsed ? 'collapsed' : 'miss'
+    this.counts[how]++
+    note(request.client, 'cache', how)
+    const stored = refused === undefined && !collapsed && request.method === 'GET'
+    this.#status.forwarded(response, why, { stored, collapsed, detail: refused })
     return response
   }
 
@@ -374,14 +354,12 @@ export class Cache {
 
   /** RFC 5861 §3: the client has its answer; a fresh one is fetched for those who come next. */
   #refresh(request: UpstreamRequest, next: Send, plan: Plan, key: string, found: Found): void {
-    if (this.#background.has(found.key) || this.#background.size >= mostBackground || this.#closed) return
+    if (!this.#background.takes(found.key)) return
     const { attempt, validates } = this.#question(request, found, key, plan, true)
-    const done = this.#revalidate(request, attempt, validates, next, plan, key, found)
-      .catch(error => this.#log.debug({ err: error }, 'cache: a revalidation failed'))
-      .then(() => {
-        this.#background.delete(found.key)
-      })
-    this.#background.set(found.key, { attempt, done })
+    const done = this.#revalidate(request, attempt, validates, next, plan, key, found).catch(error => {
+      this.#log.debug({ err: error }, 'cache: a revalidation failed')
+    })
+    this.#background.add(found.key, attempt, done)
   }
 
   async #revalidate(
@@ -407,7 +385,7 @@ export class Cache {
       const whole = await this.#freshened(response, found)
       if (whole !== undefined) this.#keeper.freshen(request, whole.stored, whole.key, response, arrived)
       this.#ended(pending)
-    } else if (failures.has(response.statusCode)) {
+    } else if (isFailure(response.statusCode)) {
       this.#ended(pending)
       discard(response)
     } else {
@@ -450,20 +428,4 @@ export class Cache {
     if (this.counts.failures++ % 1_000 === 0)
       this.#log.warn({ err: error }, `cache: the store ${this.store.name} failed`)
   }
-}
-
-/** The keys under which another URL may be stored, as a filter has written the path of this one. */
-function keysOf(also: string, url: string, key: string | undefined): string[] {
-  const line = key?.indexOf('\n') ?? -1
-  if (key === undefined || line < 0) return [also]
-  const mapped = rewritten(also, url, key.slice(line))
-  return mapped === undefined ? [also] : [also, also + mapped]
-}
-
-/** A filter that takes away or adds a prefix does so for the other path, too. */
-function rewritten(also: string, url: string, line: string): string | undefined {
-  let same = 0
-  while (same < Math.min(url.length, line.length) && url[url.length - 1 - same] === line[line.length - 1 - same]) same++
-  const before = url.slice(0, url.length - same)
-  return also.startsWith(before) ? line.slice(0, line.length - same) + also.slice(before.length) : undefined
 }

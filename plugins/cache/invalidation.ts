@@ -37,3 +37,19 @@ export function resolve(reference: string, url: string): string | undefined {
   if (origin !== new URL(url).origin) return undefined
   return url.slice(0, url.indexOf('/', url.indexOf('//') + 2)) + pathname + search
 }
+
+/** The keys under which another URL may be stored, as a filter has written the path of this one. */
+export function keysOf(also: string, url: string, key: string | undefined): string[] {
+  const line = key?.indexOf('\n') ?? -1
+  if (key === undefined || line < 0) return [also]
+  const mapped = rewritten(also, url, key.slice(line))
+  return mapped === undefined ? [also] : [also, also + mapped]
+}
+
+/** A filter that takes away or adds a prefix does so for the other path, too. */
+function rewritten(also: string, url: string, line: string): string | undefined {
+  let same = 0
+  while (same < Math.min(url.length, line.length) && url[url.length - 1 - same] === line[line.length - 1 - same]) same++
+  const before = url.slice(0, url.length - same)
+  return also.startsWith(before) ? line.slice(0, line.length - same) + also.slice(before.length) : undefined
+}

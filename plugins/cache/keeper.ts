@@ -1,12 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { UpstreamRequest, UpstreamResponse } from '../../src/index.js'
 import { type Flight, flightOf } from '../coalescing/flight-of.js'
-import { discard } from '../retry/index.js'
 import type { Admission } from './admission.js'
-import { evaluate, isConditional } from './conditions.js'
+import { conditioned } from './conditioned.js'
 import type { Counts } from './counts.js'
 import { hasUnkeyed, isDeceptive } from './defences.js'
-import { cacheControl, type Directives, none } from './directives.js'
+import { type Directives, none } from './directives.js'
 import { storedFields } from './fields.js'
 import { Fill } from './fill.js'
 import { isExplicit } from './freshness.js'
@@ -20,12 +18,12 @@ import type { Pending } from './pending.js'
 import type { Plan } from './plan.js'
 import type { Purges } from './purges.js'
 import type { Found, Records } from './records.js'
-import { untold, type Whole } from './serve.js'
+import type { Whole } from './serve.js'
 import { refusal } from './storable.js'
 import type { Store } from './stores/store.js'
 import { Storing } from './storing.js'
 import { tagsOf } from './tags.js'
-import { targeted } from './targeted.js'
+import { controlOf } from './targeted.js'
 import { freshenedFields } from './validation.js'
 import { type Variants, varyNames } from './variants.js'
 
@@ -84,17 +82,17 @@ export class Keeper {
       return { response: conditioned(request, response), refused: undefined, collapsed: true }
     }
     const { headers, statusCode } = response
-    const own = targeted(headers, this.#setting.options.targets)
-    const directives = own ?? cacheControl(headers['cache-control'])
-    const rules = { ...plan.rules, ttl: plan.ttl(statusCode), cookies: plan.rules.setCookie === 'store' }
-    const expires = own === undefined
+    const { directives, expires } = controlOf(headers, this.#setting.options.targets)
+    const rules = plan.of(statusCode)
     const refused =
       refusal(request, response, arrived.wanted, directives, rules, expires) ??
       this.#refusal(request, response, arrived, isExplicit(headers, directives, expires))
     if (refused === undefined) {
       const head = headOf(this.#describe(request, response, arrived), directives, rules, expires)
-      if (statusCode !== 206) return this.#store(request, response, arrived, head, found, flight)
-      if (isStorablePart(head)) return this.#storePart(request, response, arrived, head, found, flight)
+      if (statusCode !== 206 || isStorablePart(head)) {
+        const at = this.#place(request, response, arrived, head, found)
+        return this.#write(request, response, pending, head, at, found, flight)
+      }
     }
     this.#setting.ended(pending)
     const reason = refused ?? 'partial'
@@ -111,19 +109,14 @@ export class Keeper {
    * RFC 9110 §9.3.3: "such a response can be used to satisfy a later GET or HEAD request" when it says so, and that it is
    * what a GET would get.
    */
-  keepPost(request: UpstreamRequest, response: UpstreamResponse, arrived: Arrived): 'stored' | undefined {
+  keepPost(request: UpstreamRequest, response: UpstreamResponse, arrived: Arrived): boolean {
     const url = urlOf(request.client)
     const location = response.headers['content-location']
-    if (
-      request.method !== 'POST' ||
-      response.statusCode !== 200 ||
-      location === undefined ||
-      resolve(location, url) !== url
-    ) {
-      this.#setting.ended(arrived.pending)
-      return undefined
+    if (response.statusCode === 200 && location !== undefined && resolve(location, url) === url) {
+      return this.keep(request, response, arrived, undefined).refused === undefined
     }
-    return this.keep(request, response, arrived, undefined).refused === undefined ? 'stored' : undefined
+    this.#setting.ended(arrived.pending)
+    return false
   }
 
   /** A stored answer with what a 304, or the answer to a HEAD, says of it. */
@@ -132,23 +125,23 @@ export class Keeper {
     const { meta: before, size } = stored
     const headers = freshenedFields(before, response.headers)
     if (response.headers.date === undefined) headers.date = new Date(responseTime).toUTCString()
-    const own = targeted(headers, this.#setting.options.targets)
-    const directives = own ?? cacheControl(headers['cache-control'])
+    const { directives, expires } = controlOf(headers, this.#setting.options.targets)
     const { statusCode, statusMessage, method, url, trailers } = before
-    const rules = { ...plan.rules, ttl: plan.ttl(statusCode), cookies: plan.rules.setCookie === 'store' }
+    const rules = plan.of(statusCode)
     const tags = tagsOf(headers, plan.rules.tags) ?? before.tags
     const described = { method, url, tags, statusCode, statusMessage, headers, requestTime, responseTime }
-    const meta = { ...headOf(described, directives, rules, own === undefined), trailers }
+    const meta = { ...headOf(described, directives, rules, expires), trailers }
     const answer = { statusCode, headers }
     const asked = { method: 'GET', headers: request.headers }
-    const refused = refusal(asked, answer, wanted, directives, { ...rules, setCookie: 'strip' }, own === undefined)
+    const refused = refusal(asked, answer, wanted, directives, { setCookie: 'strip', ttl: rules.ttl }, expires)
     if (refused !== undefined && refused !== 'no-lifetime') this.#delete(key)
-    else if (!arrived.pending.dead && this.#setting.purges.verdict(meta) === undefined)
-      this.#done(() => this.#setting.store.update(key, meta))
+    else if (!arrived.pending.dead && this.#setting.purges.verdict(meta) === undefined) {
+      this.#setting.records.done(() => this.#setting.store.update(key, meta))
+    }
     return { meta, size, body: stored.body, open: (start, end) => stored.open(start, end) }
   }
 
-  /** What the RFC would allow. */
+  /** What the RFC would allow, and this cache does not do. */
   #refusal(
     { headers: asked, client }: UpstreamRequest,
     { headers }: UpstreamResponse,
@@ -179,55 +172,35 @@ export class Keeper {
     }
   }
 
-  #store(
+  /**
+   * Where an answer is stored: at its URL, or as a variant. The index of the variants comes first: what it tells of, and is
+   * not there yet, is not found.
+   */
+  #place(
     request: UpstreamRequest,
-    response: UpstreamResponse,
-    arrived: Arrived,
-    head: Head,
-    found: Found | undefined,
-    flight: Flight | undefined
-  ): Kept {
-    const { vary } = response.headers
-    const key = vary === undefined ? arrived.key : this.#placeVariant(request, varyNames(vary), arrived, head, found)
-    return this.#write(request, response, arrived, head, key, flight)
-  }
-
-  /** The index of the variants comes first: what it tells of, and is not there yet, is not found. */
-  #placeVariant(
-    request: UpstreamRequest,
-    names: readonly string[],
+    { headers: { vary } }: UpstreamResponse,
     { key }: Arrived,
     head: Head,
     found: Found | undefined
   ): string {
+    const names = vary === undefined ? [] : varyNames(vary)
     if (names.length === 0) return key
+    const { records, store, variants } = this.#setting
     const before = this.#current(key, found?.index)
     const index = before?.kind === 'vary' ? before : undefined
-    const placed = this.#setting.variants.add(index, names, head, key, request.headers)
-    this.#done(() => this.#setting.store.set(key, placed.index, empty))
+    const placed = variants.add(index, names, head, key, request.headers)
+    records.done(() => store.set(key, placed.index, empty))
     if (placed.forgotten !== undefined) this.#delete(placed.forgotten)
     return placed.key
   }
 
   /** A part becomes known when it is there: the index might take the place of something whole. */
-  #storePart(
-    request: UpstreamRequest,
-    response: UpstreamResponse,
-    arrived: Arrived,
-    head: Head,
-    found: Found | undefined,
-    flight: Flight | undefined
-  ): Kept {
-    const { vary } = response.headers
-    const at = vary === undefined ? arrived.key : this.#placeVariant(request, varyNames(vary), arrived, head, found)
-    const { start, end } = head.range as NonNullable<Head['range']>
-    const key = `${at}\n${start}-${end} ${head.etag}`
-    return this.#write(request, response, arrived, head, key, flight, () => {
-      const before = this.#current(at, found?.parts ?? found?.answer?.meta)
-      if (before?.kind === 'answer' && before.etag === head.etag) return
-      const index = withPart(before?.kind === 'parts' ? before : undefined, head, key)
-      this.#done(() => this.#setting.store.set(at, index, empty))
-    })
+  #indexPart(at: string, part: Head, key: string, found: Found | undefined): void {
+    const { records, store } = this.#setting
+    const before = this.#current(at, found?.parts ?? found?.answer?.meta)
+    if (before?.kind === 'answer' && before.etag === part.etag) return
+    const index = withPart(before?.kind === 'parts' ? before : undefined, part, key)
+    records.done(() => store.set(at, index, empty))
   }
 
   /** What stands at a key now, where the store tells at once, or else what was found. */
@@ -237,31 +210,37 @@ export class Keeper {
     return (records.get(key) as { meta: Record } | undefined)?.meta
   }
 
+  /** @param at where it is looked for; a part has a key of its own behind that */
   #write(
     request: UpstreamRequest,
     response: UpstreamResponse,
-    { pending }: Arrived,
+    pending: Pending,
     head: Head,
-    key: string,
-    flight: Flight | undefined,
-    then?: () => void
+    at: string,
+    found: Found | undefined,
+    flight: Flight | undefined
   ): Kept {
-    const { counts, ended, failed, options, purges, store } = this.#setting
+    const { counts, ended, failed, options, purges, records, store } = this.#setting
     const { body, trailers } = response
-    const kept = { refused: undefined, collapsed: false }
+    const { range } = head
+    const key = range === undefined ? at : `${at}\n${range.start}-${range.end} ${head.etag}`
     // Asked at the end: a purge may have come meanwhile.
-    const wanted = () => !pending.dead && (purges.size === 0 || purges.verdict(head) === undefined)
+    const wanted = (length: number) =>
+      fits(head, length) && !pending.dead && (purges.size === 0 || purges.verdict(head) === undefined)
+    const stored = () => {
+      counts.stored++
+      if (range !== undefined) this.#indexPart(at, head, key, found)
+    }
     if (Buffer.isBuffer(body)) {
       const behind = trailers?.()
       const meta = behind === undefined ? head : { ...head, trailers: storedFields(behind, none, false) }
-      if (body.length <= options.largest && wanted() && fits(head, body.length)) {
-        const stored = this.#done(() => store.set(key, meta, body))
-        if (stored !== undefined) flight?.until(stored)
-        counts.stored++
-        then?.()
+      if (body.length <= options.largest && wanted(body.length)) {
+        const done = records.done(() => store.set(key, meta, body))
+        if (done !== undefined) flight?.until(done)
+        stored()
       }
       ended(pending)
-      return { response: conditioned(request, response), ...kept }
+      return { response: conditioned(request, response), refused: undefined, collapsed: false }
     }
     const size = response.headers['content-length']
     let settle: (() => void) | undefined
@@ -276,13 +255,10 @@ export class Keeper {
       writing: store.begin(key, head, size === undefined ? undefined : Number(size)),
       head,
       largest: options.largest,
-      wanted: length => fits(head, length) && wanted(),
+      wanted,
       done: (outcome, error) => {
         if (error !== undefined) failed(error)
-        if (outcome === 'stored') {
-          counts.stored++
-          then?.()
-        }
+        if (outcome === 'stored') stored()
         ended(pending)
         settle?.()
       }
@@ -292,39 +268,15 @@ export class Keeper {
     request.onAbort = reason => fill.body.destroy(reason)
     response.body = fill.body
     if (trailers !== undefined) response.trailers = () => fill.body.trailers
-    return { response: conditioned(request, response), ...kept }
+    return { response: conditioned(request, response), refused: undefined, collapsed: false }
   }
 
   #delete(key: string): void {
-    this.#done(() => this.#setting.store.delete(key))
-  }
-
-  /** Nobody waits for it, and nobody fails with it. */
-  #done(act: () => void | Promise<void>): void | Promise<void> {
-    try {
-      return this.#setting.records.settle(act())
-    } catch (error) {
-      this.#setting.failed(error)
-    }
+    this.#setting.records.done(() => this.#setting.store.delete(key))
   }
 }
 
 /** A part is as long as it says. */
 function fits({ range }: Head, length: number): boolean {
   return range === undefined || length === range.end - range.start
-}
-
-/** The conditions of a client, which the upstream was not told of, on the answer that has come. */
-function conditioned(request: UpstreamRequest, response: UpstreamResponse): UpstreamResponse {
-  const { headers: asked, method } = request
-  const { statusCode, headers } = response
-  if (statusCode !== 200 || method !== 'GET' || !isConditional(asked)) return response
-  const { etag, 'last-modified': lastModified } = headers
-  if (evaluate(asked, { etag, lastModified }, headers.date) !== 'not-modified') return response
-  const not = untold(etag)
-  const told: IncomingHttpHeaders = {}
-  for (const name in headers) if (!not.has(name)) told[name] = headers[name]
-  // What is being stored goes on without a client.
-  if (!Buffer.isBuffer(response.body)) discard(response)
-  return { statusCode: 304, headers: told, body: empty, endpoint: response.endpoint }
 }

@@ -1,11 +1,11 @@
 import { Attempt, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
 import { initialAge } from './age.js'
-import { cacheControl, none } from './directives.js'
-import { freshness } from './freshness.js'
+import { none } from './directives.js'
+import { type FreshnessRules, freshness } from './freshness.js'
 import type { CacheOptions } from './options.js'
 import type { Plan } from './plan.js'
 import { refusal } from './storable.js'
-import { targeted } from './targeted.js'
+import { controlOf } from './targeted.js'
 
 /** Whose answer may be somebody else's, too, as a cache judges that. */
 export interface Shareable {
@@ -25,20 +25,19 @@ export function mayShare(
 ): boolean {
   const { statusCode, headers } = response
   if (statusCode === 304) return headers['set-cookie'] === undefined && request.headers.authorization === undefined
-  const own = targeted(headers, targets)
-  const directives = own ?? cacheControl(headers['cache-control'])
-  const expires = own === undefined
-  const ttl = plan?.ttl(statusCode) ?? 0
+  const { directives, expires } = controlOf(headers, targets)
+  const rules = plan?.of(statusCode) ?? unruled
   const asked = { method: 'GET', headers: request.headers }
-  if (refusal(asked, response, none, directives, { setCookie: 'refuse', ttl }, expires) !== undefined) return false
+  if (refusal(asked, response, none, directives, { setCookie: 'refuse', ttl: rules.ttl }, expires) !== undefined)
+    return false
   if (directives.noCache === true) return false
-  const rules = { ttl, override: plan?.rules.override ?? false, heuristic: plan?.rules.heuristic ?? noGuess }
   const now = Date.now()
   // What is as old as it may get cannot be used without asking, either.
   return freshness(headers, directives, rules, now, expires).lifetime > initialAge(headers, now, now)
 }
 
-const noGuess = { share: 0, longest: 0 }
+/** Nobody has said more than the answer does. */
+const unruled: FreshnessRules = { ttl: 0, override: false, heuristic: { share: 0, longest: 0 } }
 
 /** A request that a cache sends on. Who joins others to it need not find out by itself what may be shared. */
 export class Miss extends Attempt {

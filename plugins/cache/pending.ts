@@ -14,8 +14,8 @@ export interface Pending {
  * Requests under way. RFC 9111 §4.4 has stored answers invalidated; one that is on its way when the resource is changed, and
  * stored a moment later, would be as wrong.
  *
- * A list, in the order in which they began, and not a Map: in one whose entries come and go, tables that are dead keep each
- * other alive, and with them what they held, until the next full collection.
+ * A list, in the order in which they began, and not a Map, whose entries would come and go with each request: see the table
+ * of coalescing for what that costs.
  */
 export class PendingRequests {
   #first: Pending | undefined = undefined

@@ -80,7 +80,7 @@ export class Records {
     const { meta } = stored
     const verdict = this.#purges.verdict(meta)
     if (verdict === 'hard') {
-      void this.settle(this.#store.delete(key))
+      void this.done(() => this.#store.delete(key))
       return undefined
     }
     if (verdict !== 'soft' || meta.kind !== 'answer') return stored
@@ -92,9 +92,14 @@ export class Records {
     }
   }
 
-  /** What the store has begun fails without anybody waiting for it. */
-  settle(done: void | Promise<void>): void | Promise<void> {
-    return done instanceof Promise ? done.catch(error => this.#failed(error)) : done
+  /** Does something to the store that nobody fails with. @returns what to wait for; it never rejects */
+  done(act: () => void | Promise<void>): void | Promise<void> {
+    try {
+      const done = act()
+      return done instanceof Promise ? done.catch(error => this.#failed(error)) : done
+    } catch (error) {
+      this.#failed(error)
+    }
   }
 }
 

@@ -10,3 +10,10 @@ const understood: ReadonlySet<number> = new Set([
 export function isUnderstood(statusCode: number): boolean {
   return understood.has(statusCode)
 }
+
+/** Failures: of a service that has enough to do, and not of what it was asked (RFC 5861 §4). */
+const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
+
+export function isFailure(statusCode: number): boolean {
+  return failures.has(statusCode)
+}

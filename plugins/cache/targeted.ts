@@ -5,6 +5,13 @@ import { apply, cacheControl, type Directives, none } from './directives.js'
 const known = new Map<string, Directives | undefined>()
 const most = 1_000
 
+/** What an answer says of caching, to this cache. */
+export interface Control {
+  readonly directives: Directives
+  /** Whether its Expires counts, too. */
+  readonly expires: boolean
+}
+
 /**
  * The directives of an answer, for this cache: those of the first of its own fields that has some, or else of Cache-Control.
  *
@@ -13,14 +20,15 @@ const most = 1_000
  *
  * @param targets lower-case field names
  * @example
- * directivesOf({ 'cdn-cache-control': 'max-age=60', 'cache-control': 'no-store' }, ['cdn-cache-control']).maxAge // 60
+ * controlOf({ 'cdn-cache-control': 'max-age=60', 'cache-control': 'no-store' }, ['cdn-cache-control']).directives.maxAge // 60
  */
-export function directivesOf(headers: IncomingHttpHeaders, targets: readonly string[]): Directives {
-  return targeted(headers, targets) ?? cacheControl(headers['cache-control'])
+export function controlOf(headers: IncomingHttpHeaders, targets: readonly string[]): Control {
+  const own = targeted(headers, targets)
+  return { directives: own ?? cacheControl(headers['cache-control']), expires: own === undefined }
 }
 
 /** Undefined when none of the fields says anything. */
-export function targeted(headers: IncomingHttpHeaders, targets: readonly string[]): Directives | undefined {
+function targeted(headers: IncomingHttpHeaders, targets: readonly string[]): Directives | undefined {
   for (const name of targets) {
     const value = headers[name]
     if (typeof value !== 'string') continue

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isStrong, strongly, tagsOf, weakly } from './conditions.js'
+import { isStrong, weakly } from './conditions.js'
 import { fieldOf, headersOf } from './fields.js'
 import type { Head, VaryIndex } from './head.js'
 
@@ -58,7 +58,7 @@ export function canValidate({ etag, lastModified }: Head): boolean {
  * at all, because it is what was asked about.
  */
 export function isAbout(head: Head, { etag, 'last-modified': lastModified }: IncomingHttpHeaders): boolean {
-  if (etag !== undefined) return head.etag === undefined ? true : weakly(etag, head.etag)
+  if (etag !== undefined) return head.etag === undefined || weakly(etag, head.etag)
   return lastModified === undefined || head.lastModified === undefined || lastModified === head.lastModified
 }
 
@@ -93,16 +93,8 @@ export function freshenedFields(head: Head, fresh: IncomingHttpHeaders): Incomin
  */
 export function headMatches(head: Head, size: number, answer: IncomingHttpHeaders): boolean {
   const { etag, 'last-modified': lastModified, 'content-length': length } = answer
-  if (etag !== undefined && (head.etag === undefined || !(strongly(etag, head.etag) || weakly(etag, head.etag))))
-    return false
+  if (etag !== undefined && (head.etag === undefined || !weakly(etag, head.etag))) return false
   if (lastModified !== undefined && lastModified !== head.lastModified) return false
   const stored = fieldOf(head, 'content-length') ?? String(size)
   return length === undefined || length === stored
-}
-
-/** Whether a client's If-None-Match names the tag of a stored answer: a 304 of the upstream may then be about it. */
-export function names(list: string | undefined, etag: string): boolean {
-  if (list === undefined) return false
-  for (const tag of tagsOf(list)) if (weakly(tag, etag)) return true
-  return false
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Attempt, GatewayError, type UpstreamRequest, type UpstreamResponse } from '../../src/index.js'
-import { Miss, mayShare, normalised, varyNames } from '../cache/index.js'
+import { isFailure, Miss, mayShare, normalised, varyNames } from '../cache/index.js'
 import { setFlight } from './flight-of.js'
 import type { CoalescingOptions } from './options.js'
 import { SharedBody } from './shared-body.js'
@@ -24,13 +24,10 @@ export interface FlightSetting {
   late(flight: Flight, waiting: number): void
 }
 
-/** Failures that those who asked at the same time share: each would have it from a service that has enough to do. */
-const failures: ReadonlySet<number> = new Set([500, 502, 503, 504])
-
 /** One request to the upstream, and those that wait for its answer. */
 export class Flight {
   readonly key: string
-  readonly attempt: Attempt
+  readonly #attempt: Attempt
   /** The next one in the same bucket of the table. */
   behind: Flight | undefined = undefined
   readonly #leader: UpstreamRequest
@@ -46,7 +43,7 @@ export class Flight {
     this.key = key
     this.#leader = leader
     this.#setting = setting
-    this.attempt = new Attempt(leader)
+    this.#attempt = new Attempt(leader)
   }
 
   /** Requests that wait for its head. */
@@ -62,7 +59,7 @@ export class Flight {
         reject(reason)
         this.#giveUp(reason)
       }
-      next(this.attempt).then(
+      next(this.#attempt).then(
         response => this.#land(response, resolve),
         error => this.#fail(error, reject)
       )
@@ -93,7 +90,7 @@ export class Flight {
   #giveUp(reason: Error): void {
     if (this.#waiting.size > 0 || !this.#leaderLeft) return
     this.#setting.gone(this)
-    this.attempt.abort(reason)
+    this.#attempt.abort(reason)
   }
 
   #land(response: UpstreamResponse, resolve: (response: UpstreamResponse) => void): void {
@@ -104,8 +101,7 @@ export class Flight {
       resolve(response)
       return
     }
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
+    const waiting = this.#takeWaiting()
     // Who shares it judges for itself; but what nobody may share is not kept for anybody.
     if (!this.#isShareable(response)) {
       this.#setting.gone(this)
@@ -129,27 +125,26 @@ export class Flight {
       resolve(this.#copy(response, false))
     }
     for (const one of waiting) {
-      one.request.onAbort = undefined
       const landing = this.#landing(one.request, response, !first)
       if (isResponse(landing)) first = false
       one.resolve(landing)
     }
     // Everybody has left, or wants something else: then nobody reads it.
-    if (this.#body !== undefined) this.#body.leaveIfEmpty()
+    this.#body?.leaveIfEmpty()
   }
 
   /** The leader has it to itself, or who is first in line when the leader has left. */
   #handOver(response: UpstreamResponse, waiting: Waiting[], resolve: (response: UpstreamResponse) => void): void {
-    const failed = failures.has(response.statusCode) && Buffer.isBuffer(response.body) && !isPersonal(response.headers)
+    // Each would have it by itself from a service that has enough to do.
+    const failed = isFailure(response.statusCode) && Buffer.isBuffer(response.body) && !isPersonal(response.headers)
     if (!this.#leaderLeft) {
       // The rest of it is between the leader and the upstream.
-      this.#leader.onAbort = reason => this.attempt.abort(reason)
+      this.#leader.onAbort = reason => this.#attempt.abort(reason)
       resolve(response)
     } else if (!Buffer.isBuffer(response.body)) {
       response.body.destroy()
     }
     for (const one of waiting) {
-      one.request.onAbort = undefined
       one.resolve(failed && isAnybody(this.#leader) && isAnybody(one.request) ? this.#copy(response, true) : 'alone')
     }
   }
@@ -159,22 +154,22 @@ export class Flight {
     this.#setting.gone(this)
     reject(error)
     // The upstream was asked, as often as retries have it. Those who waited would ask a service that fails once more each.
-    for (const one of this.#waiting) {
-      one.request.onAbort = undefined
-      one.reject(error)
-    }
-    this.#waiting.clear()
+    for (const one of this.#takeWaiting()) one.reject(error)
   }
 
   #late(): void {
     this.#setting.gone(this)
     this.#setting.late(this, this.#waiting.size)
-    for (const one of this.#waiting) {
-      one.request.onAbort = undefined
-      one.resolve('alone')
-    }
-    this.#waiting.clear()
+    for (const one of this.#takeWaiting()) one.resolve('alone')
     this.#giveUp(new GatewayError('GTW_ERR_CLIENT_GONE'))
+  }
+
+  /** Those that wait, who wait no longer. */
+  #takeWaiting(): Waiting[] {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const { request } of waiting) request.onAbort = undefined
+    return waiting
   }
 
   /** Once it is stored, those that come find it there. */

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { Body, OptionsError } from '../../../src/index.js'
+import { hash } from '../hash.js'
 import { type Queue, type Queued, S3Fifo } from './s3-fifo.js'
 import { type Slab, Slabs, slabLimit, type Tenant } from './slabs.js'
 import type { Meta, Store, Stored, StoreStats, Writing } from './store.js'
@@ -230,11 +231,4 @@ function fieldBytes(meta: Meta): number {
   let bytes = meta.url.length
   for (const value of values) bytes += value.length
   return bytes
-}
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let value = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193)
-  return value
 }
